@@ -1,0 +1,219 @@
+import { CodedError, type ErrorParts, type Retry } from '../../../plugin-api/index.ts';
+
+/**
+ * The service's own failures; the devices' are in `plugin-api/device-error.ts`. `docs/failures.md` is generated from both.
+ */
+export const serviceCodes = {
+  'value.mac': { retry: 'never', meaning: 'A MAC address is misspelt', remedy: 'write six bytes in hex' },
+  'value.vlan': {
+    retry: 'never',
+    meaning: 'A VLAN id is out of range',
+    remedy: 'use a whole number from 1 to 4094',
+  },
+  'value.port': {
+    retry: 'never',
+    meaning: 'A port name is misspelt',
+    remedy: 'write it as the switch prints it',
+  },
+  'config.invalid': {
+    retry: 'operator',
+    meaning: 'The configuration file has an error',
+    remedy: 'see the named line',
+  },
+  'rack.invalid': { retry: 'operator', meaning: 'The rack config has errors', remedy: 'see each named line' },
+  'rack.in-use': {
+    retry: 'operator',
+    meaning: 'The upload would move or drop ports of machines in use',
+    remedy: 'release the named machines first',
+  },
+  'request.invalid': { retry: 'never', meaning: 'The request is malformed', remedy: 'see what was wrong' },
+  'request.unauthenticated': {
+    retry: 'never',
+    meaning: 'No valid credentials',
+    remedy: 'send a valid token',
+  },
+  'request.forbidden': {
+    retry: 'never',
+    meaning: 'The principal may not do this',
+    remedy: 'ask an administrator for the role',
+  },
+  'request.not-found': { retry: 'never', meaning: 'There is no such thing', remedy: 'check the name' },
+  'machine.unknown': { retry: 'never', meaning: 'No such machine', remedy: 'enrol it first' },
+  'machine.ambiguous': {
+    retry: 'operator',
+    meaning: 'The request points at two machines',
+    remedy: 'correct the BMC address or the MACs',
+  },
+  'machine.state': {
+    retry: 'later',
+    meaning: 'The machine is not in a state for this',
+    remedy: 'see its state and wait, or act on it',
+  },
+  'machine.quarantined': {
+    retry: 'operator',
+    meaning: 'The machine is withheld',
+    remedy: 'see the reason; lift the quarantine when it is cured',
+  },
+  'machine.no-evidence': {
+    retry: 'operator',
+    meaning: 'The machine has no clean-disk evidence',
+    remedy: 'erase it, or accept it explicitly at enrolment',
+  },
+  'claim.machine-taken': {
+    retry: 'later',
+    meaning: 'Another instance holds the machine',
+    remedy: 'stop or destroy that instance first',
+  },
+  'claim.instance-elsewhere': {
+    retry: 'later',
+    meaning: 'The instance holds another machine',
+    remedy: 'wait until that one is proven off',
+  },
+  'claim.unknown-instance': {
+    retry: 'operator',
+    meaning: 'The instance claims to have run before, but is not known here',
+    remedy: 'an operator must decide; it is never reinstalled',
+  },
+  'image.no-match': {
+    retry: 'never',
+    meaning: 'No image matches the template exactly',
+    remedy: 'add an image, or an alias in the template map',
+  },
+  'image.ambiguous': {
+    retry: 'never',
+    meaning: 'The template matches more than one image',
+    remedy: 'make the template map exact',
+  },
+  'network.no-default-nic': {
+    retry: 'never',
+    meaning: 'The instance has no default NIC',
+    remedy: 'mark one NIC as default in CloudStack',
+  },
+  'network.vlan-uri': {
+    retry: 'never',
+    meaning: 'A broadcast URI is not a VLAN that can be served',
+    remedy: 'use networks with vlan://1 to 4094',
+  },
+  'network.reserved-vlan': {
+    retry: 'never',
+    meaning: 'The VLAN is the provisioning, park or default VLAN',
+    remedy: 'use another VLAN for tenants',
+  },
+  'wiring.none': {
+    retry: 'operator',
+    meaning: 'No MAC of the machine is in the rack config',
+    remedy: 'add its ports to the rack config, or declare wiring none',
+  },
+  'wiring.uplink': {
+    retry: 'operator',
+    meaning: 'A switch of the machine has no uplink that could carry the VLAN',
+    remedy: 'add "uplinks" to the switch in the rack config',
+  },
+  'wiring.fabric': {
+    retry: 'operator',
+    meaning: "The machine's ports are on switches of different fabrics",
+    remedy: 'correct the rack config',
+  },
+  'operation.conflict': {
+    retry: 'later',
+    meaning: 'Another operation runs on the machine',
+    remedy: 'wait for it',
+  },
+  'operation.cancelled': { retry: 'later', meaning: 'The operation was cancelled', remedy: 'see who asked' },
+  'operation.deadline': {
+    retry: 'later',
+    meaning: 'The operation ran out of time',
+    remedy: 'see which step was slow; raise the wait in CloudStack',
+  },
+  'operation.unknown-outcome': {
+    retry: 'operator',
+    meaning: 'A step that must not be repeated was cut off',
+    remedy: 'look at the machine and decide',
+  },
+  'operation.erasing': {
+    retry: 'later',
+    meaning: 'The machine is being erased',
+    remedy: 'wait for the erase',
+  },
+  'operation.undo-failed': {
+    retry: 'operator',
+    meaning: 'The operation failed, and so did its undo; the machine is quarantined',
+    remedy: 'see both reasons',
+  },
+  'operation.fenced': {
+    retry: 'operator',
+    meaning: 'Power off could not be confirmed; the ports are shut instead',
+    remedy: "check the machine's power, then lift the quarantine",
+  },
+  'operation.lease-lost': {
+    retry: 'later',
+    meaning: 'Another instance of the service took the operation over',
+    remedy: 'none needed',
+  },
+  'boot.refused': {
+    retry: 'never',
+    meaning: 'The boot service has nothing for this asker',
+    remedy: 'none needed unless the machine should boot',
+  },
+  'store.conflict': {
+    retry: 'later',
+    meaning: 'Somebody else changed the row meanwhile',
+    remedy: 'read again',
+  },
+  'store.locked': {
+    retry: 'operator',
+    meaning: 'Another process uses the same database file',
+    remedy: 'stop it; one process per SQLite file',
+  },
+  'store.unavailable': {
+    retry: 'later',
+    meaning: 'The database does not answer',
+    remedy: 'check the database',
+  },
+  'store.secret': {
+    retry: 'operator',
+    meaning: 'A stored secret cannot be decrypted',
+    remedy: 'restore the key file that belongs to this database',
+  },
+  'agent.frame': {
+    retry: 'never',
+    meaning: 'A frame of the agent protocol is malformed',
+    remedy: 'see what was wrong',
+  },
+  'agent.certificate': {
+    retry: 'operator',
+    meaning: 'The management server shows another certificate than the pinned one',
+    remedy: 'find out why before changing the pin',
+  },
+  'agent.refused': {
+    retry: 'later',
+    meaning: 'The management server refused the host',
+    remedy: 'see what it said',
+  },
+  'internal.bug': { retry: 'operator', meaning: 'A fault of this service', remedy: 'report it with the log' },
+} as const satisfies Record<string, { retry: Retry; meaning: string; remedy: string }>;
+
+export type ServiceCode = keyof typeof serviceCodes;
+
+/** A failure that the service itself finds. Retry class and remedy come from the code unless given. */
+export class ServiceError extends CodedError {
+  declare readonly code: ServiceCode;
+
+  constructor(
+    parts: Omit<ErrorParts, 'code' | 'retry'> & { readonly code: ServiceCode; readonly retry?: Retry },
+  ) {
+    super({
+      ...parts,
+      retry: parts.retry ?? serviceCodes[parts.code].retry,
+      remedy: parts.remedy ?? serviceCodes[parts.code].remedy,
+    });
+  }
+}
+
+/** Any thrown thing as a coded error; what is not one becomes `internal.bug` and keeps its cause. */
+export function asCodedError(thrown: unknown): CodedError {
+  if (thrown instanceof CodedError) return thrown;
+  const what =
+    thrown instanceof Error ? `unexpected ${thrown.name}: ${thrown.message}` : `unexpected ${typeof thrown}`;
+  return new ServiceError({ code: 'internal.bug', what, cause: thrown });
+}

@@ -1,0 +1,25 @@
+/**
+ * Root hooks of the whole suite.
+ *
+ * mocha 12 lets unhandled rejections pass, so they are collected here and fail the test that was running. After the last
+ * test the names of whatever keeps the process alive are printed, because the suite runs without `--exit` on purpose.
+ */
+const rejections: unknown[] = [];
+process.on('unhandledRejection', (reason) => rejections.push(reason));
+
+export const mochaHooks = {
+  afterEach(): void {
+    const first = rejections.shift();
+    rejections.length = 0;
+    if (first !== undefined)
+      throw first instanceof Error ? first : new Error(`unhandled rejection: ${JSON.stringify(first)}`);
+  },
+  afterAll(): void {
+    const timer = setTimeout(() => {
+      process.stderr.write(
+        `still open after the last test: ${process.getActiveResourcesInfo().join(', ')}\n`,
+      );
+    }, 5_000);
+    timer.unref();
+  },
+};
