@@ -1,0 +1,14 @@
+import type { MachineId } from '../machine/machine.ts';
+
+/** Who holds a machine. At most one claim per machine, and one machine per external id (law 2). */
+export interface Claim {
+  readonly machineId: MachineId;
+  readonly holder: 'instance' | 'user' | 'operator';
+  /** Unique over all claims: `<cloud>/i-2-77-VM` for a CloudStack instance, `maas/<user>/<machine>` for a MAAS user. */
+  readonly externalId: string;
+  /** Who owns it over there: account, domain, project, for tags and records. */
+  readonly owner: string;
+  /** Epoch milliseconds. */
+  readonly since: number;
+  readonly version: number;
+}

@@ -1,0 +1,162 @@
+import type { Mac, PortId } from '../../../plugin-api/index.ts';
+import type { PrincipalRecord } from '../access/principal.ts';
+import type { Claim } from '../claim/claim.ts';
+import type { Deployment } from '../claim/deployment.ts';
+import type { Image } from '../image/image.ts';
+import type { Machine, MachineId } from '../machine/machine.ts';
+import type { PortRecord } from '../network/port-state.ts';
+import type { Switch, Wire } from '../rack/wiring.ts';
+import type { BootRecord } from './boot-record.ts';
+import type { OperationKind, OperationRecord, OperationState, StepRecord } from './journal-records.ts';
+
+/**
+ * The interfaces that the rules need from storage. Only `Storage.run` can make a `Tx`, so nothing is read or written outside
+ * a unit of work. Every `update` is a compare-and-set on `version` (or fence): it rejects with `store.conflict` when
+ * somebody else was faster, and returns the record as stored. Nothing slow may happen inside a unit of work.
+ */
+export interface Storage {
+  /** Runs `work` in one transaction: all of it or nothing. Nested calls join the outer one. */
+  run<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface Tx {
+  readonly machines: MachineStore;
+  readonly claims: ClaimStore;
+  readonly deployments: DeploymentStore;
+  readonly racks: RackStore;
+  readonly ports: PortStore;
+  readonly images: ImageStore;
+  readonly journal: JournalStore;
+  readonly boots: BootStore;
+  readonly principals: PrincipalStore;
+  readonly alarms: AlarmStore;
+}
+
+export interface MachineStore {
+  find(id: MachineId): Promise<Machine | null>;
+  findByHostname(hostname: string): Promise<Machine | null>;
+  findByMac(mac: Mac): Promise<Machine | null>;
+  findByBmc(host: string, port: number): Promise<Machine | null>;
+  /** All machines, in order of hostname; two queries whatever their number. */
+  list(): Promise<readonly Machine[]>;
+  insert(machine: Machine): Promise<void>;
+  update(machine: Machine): Promise<Machine>;
+  delete(id: MachineId, version: number): Promise<void>;
+}
+
+export interface ClaimStore {
+  find(machineId: MachineId): Promise<Claim | null>;
+  findByExternalId(externalId: string): Promise<Claim | null>;
+  list(): Promise<readonly Claim[]>;
+  /** @throws `store.conflict` when the machine is claimed or the external id holds another machine. */
+  insert(claim: Claim): Promise<void>;
+  delete(machineId: MachineId, externalId: string): Promise<void>;
+}
+
+export interface DeploymentStore {
+  /** The machine's deployment that has not ended, if any. */
+  current(machineId: MachineId): Promise<Deployment | null>;
+  find(id: string): Promise<Deployment | null>;
+  /** All that have not ended. */
+  listCurrent(): Promise<readonly Deployment[]>;
+  insert(deployment: Deployment): Promise<void>;
+  update(deployment: Deployment): Promise<Deployment>;
+}
+
+export interface RackStore {
+  switches(): Promise<readonly Switch[]>;
+  findSwitch(name: string): Promise<Switch | null>;
+  wires(): Promise<readonly Wire[]>;
+  /** The text last uploaded, as it was given, or null. Its secrets are encrypted at rest with it. */
+  configText(): Promise<string | null>;
+  /** Replaces text, switches and wires together. */
+  replace(text: string, switches: readonly Switch[], wires: readonly Wire[]): Promise<void>;
+  updateSwitch(record: Switch): Promise<Switch>;
+}
+
+export interface PortStore {
+  find(switchName: string, port: PortId): Promise<PortRecord | null>;
+  ofSwitch(switchName: string): Promise<readonly PortRecord[]>;
+  ofMachine(machineId: MachineId): Promise<readonly PortRecord[]>;
+  list(): Promise<readonly PortRecord[]>;
+  /** Sets the desired state; a change of state or purpose gives the next `desiredVersion`. Returns the record as stored. */
+  desire(
+    record: Pick<PortRecord, 'switch' | 'port' | 'machineId' | 'purpose' | 'desired'>,
+  ): Promise<PortRecord>;
+  /** Records a reading: `observedVersion` never goes back. */
+  observe(
+    record: Pick<PortRecord, 'switch' | 'port' | 'observed' | 'observedVersion' | 'observedAt'>,
+  ): Promise<void>;
+  delete(switchName: string, port: PortId): Promise<void>;
+}
+
+export interface ImageStore {
+  find(name: string): Promise<Image | null>;
+  list(): Promise<readonly Image[]>;
+  insert(image: Image): Promise<void>;
+  delete(name: string): Promise<void>;
+}
+
+export interface OperationFilter {
+  readonly machineId?: MachineId;
+  readonly kind?: OperationKind;
+  readonly states?: readonly OperationState[];
+  /** Newest first, at most this many (default 100). */
+  readonly limit?: number;
+}
+
+export interface JournalStore {
+  find(id: string): Promise<OperationRecord | null>;
+  /** The operation that is active on the machine, if any: there is at most one (law 2). */
+  active(machineId: MachineId): Promise<OperationRecord | null>;
+  /** Every active operation: for recovery. */
+  listActive(): Promise<readonly OperationRecord[]>;
+  list(filter: OperationFilter): Promise<readonly OperationRecord[]>;
+  /** @throws `store.conflict` when another operation is active on the machine. */
+  insert(operation: OperationRecord): Promise<void>;
+  /** Writes everything but the lease and the cancel request, if the fence is still `operation.fence`. @throws `operation.lease-lost` */
+  update(operation: OperationRecord): Promise<void>;
+  /** Asks for cancellation: anyone may, the holder sees it. False when the operation is no longer active or already asked. */
+  requestCancel(id: string, cancel: NonNullable<OperationRecord['cancel']>): Promise<boolean>;
+  /** Takes the lease if the fence is still `fence`: fence + 1, heartbeat 0. Null when somebody else was faster. */
+  takeLease(id: string, owner: string, fence: number): Promise<OperationRecord | null>;
+  /** One heartbeat of the holder. False when the lease is lost. */
+  beat(id: string, fence: number): Promise<boolean>;
+  steps(operationId: string): Promise<readonly StepRecord[]>;
+  /** Inserts the step or rewrites the one of the same operation and seq. */
+  putStep(step: StepRecord): Promise<void>;
+}
+
+export interface BootStore {
+  find(orderId: string): Promise<BootRecord | null>;
+  /** The conversation of this MAC that is not over (state placed, armed, asked, running, contested), if any. */
+  findOpenByMac(mac: Mac): Promise<BootRecord | null>;
+  findByTokenHash(tokenHash: string): Promise<BootRecord | null>;
+  insert(record: BootRecord): Promise<void>;
+  update(record: BootRecord): Promise<BootRecord>;
+}
+
+export interface PrincipalStore {
+  findByName(name: string): Promise<PrincipalRecord | null>;
+  findByTokenHash(tokenHash: string): Promise<PrincipalRecord | null>;
+  list(): Promise<readonly PrincipalRecord[]>;
+  insert(principal: PrincipalRecord): Promise<void>;
+  /** Revokes for good; false when there is none or it is revoked already. */
+  revoke(name: string, at: number): Promise<boolean>;
+}
+
+/** Something a person should look at. */
+export interface Alarm {
+  readonly id: string;
+  readonly at: number;
+  readonly code: string;
+  readonly machineId: MachineId | null;
+  readonly text: string;
+}
+
+export interface AlarmStore {
+  /** Newest first. */
+  list(limit: number): Promise<readonly Alarm[]>;
+  insert(alarm: Alarm): Promise<void>;
+}
