@@ -29,12 +29,12 @@ types: node_modules/.installed
 	tsc --noEmit -p tsconfig.json
 
 laws: node_modules/.installed
-	mocha --spec 'test/architecture/*.test.ts'
+	mocha 'test/architecture/*.test.ts'
 
 check: lint format types laws ## lint, format, types, import law
 
 test: build ## run all tests
-	mocha
+	mocha 'test/**/*.test.ts'
 
 clean: ## remove what was built
 	rm -rf dist coverage

@@ -14,6 +14,8 @@ export type FirstBootFormat = 'nocloud' | 'none';
 export interface EngineImage {
   /** Unique name, for example `debian-12`. */
   readonly name: string;
+  /** Template URLs or names that mean this image besides its own name; matched exactly. */
+  readonly aliases: readonly string[];
   readonly canBond: boolean;
   readonly firstBoot: FirstBootFormat;
   /** Size on disk after unpacking, in bytes. */

@@ -8,5 +8,7 @@ export * from './mac.ts';
 export * from './port-id.ts';
 export * from './power.ts';
 export * from './secret.ts';
+export * from './secret-reference.ts';
 export * from './switch.ts';
+export * from './switch-plan.ts';
 export * from './vlan-id.ts';

@@ -33,6 +33,8 @@ export interface ObservedVlan {
   /** Made by us, as its marked description says; only such a VLAN may ever be deleted. */
   readonly ours: boolean;
   readonly description: string;
+  /** Every member port that the switch shows, also those not asked for; absent where the driver cannot tell. */
+  readonly members?: readonly PortId[];
 }
 
 /** One reading of a switch. Ports that were asked for and do not exist are absent from `ports`. */

@@ -21,6 +21,11 @@ export const serviceCodes = {
     remedy: 'see the named line',
   },
   'rack.invalid': { retry: 'operator', meaning: 'The rack config has errors', remedy: 'see each named line' },
+  'secret.unresolved': {
+    retry: 'operator',
+    meaning: 'A secret that a configuration refers to cannot be read',
+    remedy: 'set the environment variable, or make the file readable for the service',
+  },
   'rack.in-use': {
     retry: 'operator',
     meaning: 'The upload would move or drop ports of machines in use',
@@ -83,6 +88,26 @@ export const serviceCodes = {
     retry: 'never',
     meaning: 'The template matches more than one image',
     remedy: 'make the template map exact',
+  },
+  'image.exists': {
+    retry: 'never',
+    meaning: 'The name or an alias is already that of another image',
+    remedy: 'remove that image first, or choose another name',
+  },
+  'image.in-use': {
+    retry: 'later',
+    meaning: 'A deployment in progress needs the image',
+    remedy: 'wait for the named deployments',
+  },
+  'image.format': {
+    retry: 'never',
+    meaning: 'The file is not an image that can be streamed to a disk',
+    remedy: 'upload a raw disk image, as it is or compressed by gzip or zstd',
+  },
+  'image.storage': {
+    retry: 'operator',
+    meaning: 'The image file cannot be stored or read',
+    remedy: 'check free space and permissions of the images folder',
   },
   'network.no-default-nic': {
     retry: 'never',
@@ -180,6 +205,16 @@ export const serviceCodes = {
     meaning: 'A frame of the agent protocol is malformed',
     remedy: 'see what was wrong',
   },
+  'agent.unreachable': {
+    retry: 'later',
+    meaning: 'The management server cannot be reached, or fell silent',
+    remedy: 'check its address, port 8250 and the path to it; the next server of the list is tried',
+  },
+  'agent.handshake': {
+    retry: 'later',
+    meaning: 'The TLS handshake with the management server failed',
+    remedy: "see what it said; with strict authentication our client certificate must name this service's address",
+  },
   'agent.certificate': {
     retry: 'operator',
     meaning: 'The management server shows another certificate than the pinned one',
@@ -188,6 +223,21 @@ export const serviceCodes = {
   'agent.refused': {
     retry: 'later',
     meaning: 'The management server refused the host',
+    remedy: 'see what it said',
+  },
+  'service.unreachable': {
+    retry: 'later',
+    meaning: 'The service does not answer',
+    remedy: 'start it (csbm serve), or say where it is: --url or CSBM_URL',
+  },
+  'cli.usage': {
+    retry: 'never',
+    meaning: 'The command line is wrong; nothing was done',
+    remedy: 'add --help to the verb',
+  },
+  'cli.failed': {
+    retry: 'never',
+    meaning: 'A command that works without the service failed',
     remedy: 'see what it said',
   },
   'internal.bug': { retry: 'operator', meaning: 'A fault of this service', remedy: 'report it with the log' },

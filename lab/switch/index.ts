@@ -1,0 +1,10 @@
+export * from './behaviours.ts';
+export type { Chunking } from './chunked-output.ts';
+export * from './lab-switch.ts';
+export type * from './os9-config.ts';
+export * from './os9-knobs.ts';
+export * from './os9-model.ts';
+export * from './os9-port-name.ts';
+export * from './os9-refusal.ts';
+export type { CryptoProfile, Reception } from './ssh-face.ts';
+export * from './transcript.ts';
