@@ -1,0 +1,140 @@
+import { bootParameter, getBootOptions, setBootOptions } from '../../src/wire/rmcp/command/boot-options.ts';
+import { chassisControl, type ChassisAction } from '../../src/wire/rmcp/command/chassis-control.ts';
+import { closeSession } from '../../src/wire/rmcp/command/close-session.ts';
+import type { CommandCodec } from '../../src/wire/rmcp/command/command-codec.ts';
+import { getChannelAuthCapabilities } from '../../src/wire/rmcp/command/get-channel-auth-capabilities.ts';
+import {
+  cipherSuiteRecords,
+  getChannelCipherSuites,
+} from '../../src/wire/rmcp/command/get-channel-cipher-suites.ts';
+import { getChassisStatus } from '../../src/wire/rmcp/command/get-chassis-status.ts';
+import { getDeviceId } from '../../src/wire/rmcp/command/get-device-id.ts';
+import { getSystemGuid } from '../../src/wire/rmcp/command/get-system-guid.ts';
+import { setSessionPrivilege } from '../../src/wire/rmcp/command/set-session-privilege.ts';
+import { completionCode } from '../../src/wire/rmcp/completion-code.ts';
+import type { ActiveSession } from './bmc-sessions.ts';
+import type { BmcBehaviours } from './bmc-behaviours.ts';
+import type { BmcTraits } from './bmc-options.ts';
+import type { BootFlagStore } from './boot-flag-store.ts';
+
+/** What the commands act on. */
+export interface BmcInside {
+  readonly traits: () => BmcTraits;
+  readonly behaviours: () => BmcBehaviours;
+  readonly flags: BootFlagStore;
+  readonly powerOn: () => boolean;
+  /** Carries out a chassis control and returns its completion code. */
+  readonly control: (action: ChassisAction, by: string) => number;
+  readonly dropSession: (id: number) => boolean;
+}
+
+export interface Reply {
+  readonly completion: number;
+  readonly data: Buffer;
+}
+
+interface Handler {
+  readonly codec: CommandCodec<unknown, unknown>;
+  /** Least privilege level; null = also answered outside a session. */
+  readonly level: number | null;
+  readonly run: (bmc: BmcInside, data: Buffer, session: ActiveSession | null) => Reply;
+}
+
+const fail = (completion: number): Reply => ({ completion, data: Buffer.alloc(0) });
+
+function handler<Request, Response>(
+  codec: CommandCodec<Request, Response>,
+  level: number | null,
+  run: (bmc: BmcInside, request: Request, session: ActiveSession | null) => { answer: Response } | number,
+): Handler {
+  return {
+    codec,
+    level,
+    run(bmc, data, session) {
+      const result = run(bmc, codec.decodeRequest(data), session);
+      if (typeof result === 'number') return fail(result);
+      return { completion: completionCode.ok, data: codec.encodeResponse(result.answer) };
+    },
+  };
+}
+
+const [callback, user, operator] = [1, 2, 3] as const;
+const channel = 1;
+
+const handlers: readonly Handler[] = [
+  handler(getChannelAuthCapabilities, null, (bmc) => ({
+    answer: {
+      channel,
+      ipmi20: true,
+      ipmi15: false,
+      kgSet: bmc.traits().kg !== null,
+      namedUsers: true,
+      anonymousLogin: false,
+    },
+  })),
+  handler(getChannelCipherSuites, null, (bmc, { index }) => {
+    const records = cipherSuiteRecords(bmc.traits().suites);
+    return { answer: { channel, records: records.subarray(16 * index, 16 * index + 16) } };
+  }),
+  handler(getSystemGuid, null, (bmc) => ({ answer: bmc.traits().guid })),
+  handler(getDeviceId, user, (bmc) => {
+    const { manufacturer, product, firmwareMajor, firmwareMinor } = bmc.traits();
+    const answer = { manufacturer, product, firmwareMajor, firmwareMinor };
+    return { answer: { ...answer, deviceId: 0x20, deviceRevision: 1, updating: false } };
+  }),
+  handler(setSessionPrivilege, callback, (_bmc, { level }, session) => {
+    if (level === 0) return { answer: { level: session!.level } };
+    if (level > session!.limit) return completionCode.privilegeExceedsLimit;
+    session!.level = level;
+    return { answer: { level } };
+  }),
+  handler(closeSession, callback, (bmc, { bmcId }) =>
+    bmc.dropSession(bmcId) ? { answer: undefined } : completionCode.sessionUnknown,
+  ),
+  handler(getChassisStatus, user, (bmc) => ({ answer: { powerOn: bmc.powerOn() } })),
+  handler(chassisControl, operator, (bmc, { action }, session) => {
+    const completion = bmc.control(action, session!.user.name);
+    return completion === completionCode.ok ? { answer: undefined } : completion;
+  }),
+  handler(setBootOptions, operator, (bmc, { parameter, data }) => {
+    const { refuseBootParameter3, losePersistent, loseEfi } = bmc.behaviours();
+    switch (parameter) {
+      case bootParameter.validBitClearing:
+        if (refuseBootParameter3) return completionCode.parameterNotSupported;
+        bmc.flags.notClearing = data[0] ?? 0;
+        return { answer: undefined };
+      case bootParameter.infoAcknowledge:
+        return { answer: undefined };
+      case bootParameter.bootFlags:
+        if (data.length < 5) return completionCode.invalidLength;
+        bmc.flags.set(data, { persistent: losePersistent, efi: loseEfi });
+        return { answer: undefined };
+      default:
+        return completionCode.parameterNotSupported;
+    }
+  }),
+  handler(getBootOptions, operator, (bmc, { parameter }) => {
+    if (bmc.behaviours().refuseBootReading) return completionCode.parameterNotSupported;
+    switch (parameter) {
+      case bootParameter.validBitClearing:
+        return { answer: { parameter, data: Buffer.from([bmc.flags.notClearing]) } };
+      case bootParameter.infoAcknowledge:
+        return { answer: { parameter, data: Buffer.alloc(2) } };
+      case bootParameter.bootFlags:
+        return { answer: { parameter, data: bmc.flags.read(bmc.traits()) } };
+      default:
+        return completionCode.parameterNotSupported;
+    }
+  }),
+];
+
+const byNumber = new Map(handlers.map((one) => [`${one.codec.netFn}.${one.codec.command}`, one]));
+
+/** Runs one command. @throws MalformedPacket for request data that is too short */
+export function runCommand(bmc: BmcInside, key: string, data: Buffer, session: ActiveSession | null): Reply {
+  const found = byNumber.get(key);
+  if (!found) return fail(session ? completionCode.invalidCommand : completionCode.insufficientPrivilege);
+  if (found.level !== null && (session === null || session.level < found.level))
+    return fail(completionCode.insufficientPrivilege);
+  return found.run(bmc, data, session);
+}

@@ -1,0 +1,406 @@
+import { lookup } from 'node:dns/promises';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+import {
+  DeviceError,
+  milliseconds,
+  type BmcTarget,
+  type DeviceContext,
+  type Duration,
+} from '../../../../plugin-api/index.ts';
+import type { SuiteId } from '../../../wire/rmcp/cipher-suite.ts';
+import type { CommandCodec } from '../../../wire/rmcp/command/command-codec.ts';
+import { getChassisStatus } from '../../../wire/rmcp/command/get-chassis-status.ts';
+import { getChannelAuthCapabilities } from '../../../wire/rmcp/command/get-channel-auth-capabilities.ts';
+import { setSessionPrivilege } from '../../../wire/rmcp/command/set-session-privilege.ts';
+import { completionCode, describeCompletion } from '../../../wire/rmcp/completion-code.ts';
+import { decodeIpmiResponse, encodeIpmiRequest } from '../../../wire/rmcp/ipmi-message.ts';
+import { MalformedPacket } from '../../../wire/rmcp/malformed-packet.ts';
+import { privilegeLevel } from '../../../wire/rmcp/privilege.ts';
+import { decodeRmcp, encodeRmcp, rmcpClass } from '../../../wire/rmcp/rmcp-header.ts';
+import { decodeSession15, encodeSession15 } from '../../../wire/rmcp/session15.ts';
+import { answerWithin } from './answer-wait.ts';
+import { BmcChannel } from './bmc-channel.ts';
+import { inTurn, type BmcLine } from './bmc-line.ts';
+import type { DatagramHub } from './datagram-hub.ts';
+import { completionError, isBusy, mayHaveHappened, place, unreachable } from './ipmi-errors.ts';
+import { IpmiSession, vary } from './ipmi-session.ts';
+import type { IpmiSettings } from './ipmi-settings.ts';
+import { setUpSession, type SetupOutcome } from './session-setup.ts';
+
+/** How a command is to be carried. */
+export interface CommandMode {
+  /** Privilege level that it needs: 2 user, 3 operator. */
+  readonly level: 2 | 3;
+  /** Sent once, never retransmitted, because a second arrival would do it a second time. */
+  readonly once?: boolean;
+  /** Completion codes, or all, that are handed to the caller instead of thrown. */
+  readonly tolerate?: ReadonlySet<number> | 'all';
+}
+
+export interface CommandAnswer {
+  readonly completion: number;
+  readonly data: Buffer;
+}
+
+export interface ConnectionParts {
+  readonly target: BmcTarget;
+  readonly line: BmcLine;
+  readonly hub: DatagramHub;
+  readonly settings: IpmiSettings;
+  readonly context: DeviceContext;
+  /** Aborted when the driver closes. */
+  readonly driverClosing: AbortSignal;
+}
+
+/** The way to one BMC: sets up its session when needed, keeps or closes it when idle, and turns silence and refusals into errors. */
+export class IpmiConnection {
+  readonly #parts: ConnectionParts;
+  #session: IpmiSession | null = null;
+  #suite: SuiteId | null = null;
+  #idleTimer = new AbortController();
+  #nextCommandAt = 0;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+  }
+
+  /** Cipher suite of the present or last session, null before the first. */
+  get suite(): SuiteId | null {
+    return this.#suite;
+  }
+
+  /** Runs a call with a signal that follows the caller's and the driver's end. @throws the caller's reason when it aborted */
+  async guarded<T>(outer: AbortSignal | undefined, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { driverClosing } = this.#parts;
+    const controller = new AbortController();
+    const follow = [outer, driverClosing].filter((signal) => signal !== undefined);
+    const stops = follow.map((signal) => {
+      const forward = (): void => controller.abort(signal.reason);
+      if (signal.aborted) forward();
+      else signal.addEventListener('abort', forward, { once: true });
+      return () => signal.removeEventListener('abort', forward);
+    });
+    try {
+      controller.signal.throwIfAborted();
+      return await task(controller.signal);
+    } catch (error) {
+      if (controller.signal.aborted) throw controller.signal.reason;
+      throw error;
+    } finally {
+      for (const stop of stops) stop();
+    }
+  }
+
+  /**
+   * Sends a command and decodes its answer.
+   * @throws DeviceError `power.*`, or the signal's reason
+   */
+  async run<Request, Response>(
+    codec: CommandCodec<Request, Response>,
+    request: Request,
+    mode: CommandMode,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { data } = await this.exchange(codec, request, mode, signal);
+    return this.decode(() => codec.decodeResponse(data), codec.name);
+  }
+
+  /** Like {@link run}, without decoding, for commands whose refusals matter to the caller. */
+  async exchange<Request>(
+    codec: CommandCodec<Request, unknown>,
+    request: Request,
+    mode: CommandMode,
+    signal: AbortSignal,
+  ): Promise<CommandAnswer> {
+    const { line, settings, context, target } = this.#parts;
+    let retries = settings.busyRetries;
+    let unspecifiedSeen = false;
+    for (;;) {
+      const { answered, answer } = await inTurn(
+        line.commands,
+        () => this.#attempt(codec, request, mode, signal),
+        signal,
+      );
+      const { completion } = answer;
+      if (completion === completionCode.ok) return answer;
+      const ownAnswer = answered === codec.name;
+      if (ownAnswer && (mode.tolerate === 'all' ? !isBusy(completion) : mode.tolerate?.has(completion)))
+        return answer;
+      if (ownAnswer && mode.once && mayHaveHappened(completion))
+        throw this.#outcomeUnknown(codec.name, describeCompletion(completion));
+      const firstUnspecified: boolean = completion === completionCode.unspecified && !unspecifiedSeen;
+      unspecifiedSeen ||= firstUnspecified;
+      if ((!isBusy(completion) && !firstUnspecified) || retries === 0)
+        throw completionError(target, answered, completion);
+      retries -= 1;
+      await context.clock.sleep(settings.busyPause, signal);
+    }
+  }
+
+  /** @throws DeviceError `power.protocol` for an answer that cannot be read */
+  decode<T>(read: () => T, name: string): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof MalformedPacket)) throw error;
+      throw new DeviceError({
+        code: 'power.protocol',
+        what: `the answer to ${name} cannot be read`,
+        where: place(this.#parts.target),
+        said: error.message,
+        cause: error,
+      });
+    }
+  }
+
+  /** Closes the session after the commands that wait already. */
+  async close(): Promise<void> {
+    await inTurn(this.#parts.line.commands, () => this.endSession(), new AbortController().signal);
+  }
+
+  /** Closes the session now; only for whoever has the line's turn. */
+  async endSession(): Promise<void> {
+    const session = this.#session;
+    this.#forget();
+    await session?.close(this.#parts.settings.closeTimeout);
+  }
+
+  /** One try in a session: a new one, or the present one and, if that is silent, once a new one. */
+  async #attempt<Request>(
+    codec: CommandCodec<Request, unknown>,
+    request: Request,
+    mode: CommandMode,
+    signal: AbortSignal,
+  ): Promise<{ readonly answered: string; readonly answer: CommandAnswer }> {
+    const { line, settings, context } = this.#parts;
+    const clock = context.clock;
+    if (line.holder !== this) {
+      await line.holder?.endSession();
+      line.holder = this;
+    }
+    await clock.sleep(milliseconds(Math.max(0, this.#nextCommandAt - clock.monotonic())), signal);
+    this.#idleTimer.abort();
+    try {
+      for (;;) {
+        const fresh = this.#session === null;
+        const session = (this.#session ??= await this.#establish(signal));
+        const repeatable = settings.answerTimeouts.map((time) => vary(time, settings.jitter));
+
+        let asked: string = codec.name;
+        let answer: CommandAnswer | null = null;
+        let sent = false;
+        const raised = await this.#raise(session, mode.level, repeatable, signal);
+        if (raised === null || raised.completion !== completionCode.ok) {
+          asked = setSessionPrivilege.name;
+          answer = raised;
+        } else {
+          sent = true;
+          const timeouts = mode.once ? [settings.onceTimeout] : repeatable;
+          answer = await session.request(codec, request, timeouts, signal);
+        }
+        if (answer !== null) return { answered: asked, answer };
+
+        // BMCs drop idle sessions without a word, so silence on an old one says nothing about the BMC.
+        const trouble = session.channel.lastTrouble;
+        this.#forget();
+        line.holder = this;
+        await session.abandon();
+        if (sent && mode.once) throw this.#outcomeUnknown(asked, 'nothing');
+        if (fresh)
+          throw unreachable(
+            this.#parts.target,
+            `a session was set up, but ${asked} got no answer in ${repeatable.length} tries`,
+            trouble,
+          );
+      }
+    } finally {
+      this.#nextCommandAt = clock.monotonic() + settings.commandPause;
+      this.#watchIdle();
+    }
+  }
+
+  /** Raises the session to the level that a command needs; completion 0 when it has it. */
+  async #raise(
+    session: IpmiSession,
+    level: number,
+    timeouts: readonly Duration[],
+    signal: AbortSignal,
+  ): Promise<CommandAnswer | null> {
+    const { target } = this.#parts;
+    if (session.level >= level) return { completion: completionCode.ok, data: Buffer.alloc(0) };
+    const wanted = Math.max(level, privilegeLevel[target.privilege ?? 'operator']);
+    const answer = await session.request(setSessionPrivilege, { level: wanted }, timeouts, signal);
+    if (answer === null) return null;
+    const { completion } = answer;
+    if (
+      completion === completionCode.privilegeNotAvailable ||
+      completion === completionCode.privilegeExceedsLimit
+    )
+      throw new DeviceError({
+        code: 'power.privilege',
+        what: `user "${target.username}" may not have the privilege level ${wanted === 4 ? 'administrator' : 'operator'}`,
+        where: place(target),
+        said: describeCompletion(completion),
+      });
+    if (completion === completionCode.ok) session.level = wanted;
+    return answer;
+  }
+
+  #outcomeUnknown(command: string, said: string): DeviceError {
+    return new DeviceError({
+      code: 'power.outcome-unknown',
+      what: `${command} was sent once and may or may not have been carried out`,
+      where: place(this.#parts.target),
+      said,
+    });
+  }
+
+  async #establish(signal: AbortSignal): Promise<IpmiSession> {
+    const { settings, context, target } = this.#parts;
+    const address = await this.#resolve(signal);
+    let retries = settings.slotRetries;
+    for (;;) {
+      signal.throwIfAborted();
+      const channel = new BmcChannel(this.#parts.hub, context.clock, address, target.port);
+      try {
+        return await this.#establishWith(channel, signal);
+      } catch (error) {
+        channel.close();
+        if (!(error instanceof DeviceError) || error.code !== 'power.busy' || retries === 0) throw error;
+        retries -= 1;
+      }
+      await context.clock.sleep(settings.slotPause, signal);
+    }
+  }
+
+  async #establishWith(channel: BmcChannel, signal: AbortSignal): Promise<IpmiSession> {
+    const { target } = this.#parts;
+    let refusal: DeviceError | null = null;
+    const suites = this.#acceptableSuites();
+    for (const suite of suites) {
+      const outcome = await this.#trySuite(channel, suite, signal);
+      if (outcome.kind === 'established') {
+        this.#suite = suite;
+        return new IpmiSession(channel, outcome.session);
+      }
+      if (outcome.kind === 'silent') throw await this.#whySilent(channel, outcome.after, signal);
+      refusal = outcome.error;
+    }
+    const before = target.knownSuite === 17 || this.#suite === 17 ? ', which it took before' : '';
+    throw new DeviceError({
+      code: 'power.suite',
+      what: `the BMC takes no cipher suite of ${suites.join(', ')}${before}`,
+      where: place(target),
+      said: refusal?.said ?? refusal?.what,
+    });
+  }
+
+  /** 17 first, then 3 where that is allowed; a BMC that was seen with 17 is never again talked to with less. */
+  #acceptableSuites(): readonly SuiteId[] {
+    const { target } = this.#parts;
+    if (target.minSuite === 17 || target.knownSuite === 17 || this.#suite === 17) return [17];
+    return this.#suite === 3 ? [3] : [17, 3];
+  }
+
+  async #trySuite(channel: BmcChannel, suite: SuiteId, signal: AbortSignal): Promise<SetupOutcome> {
+    const { settings, target } = this.#parts;
+    let outcome: SetupOutcome = { kind: 'silent', after: 'Open Session' };
+    for (const time of settings.answerTimeouts) {
+      outcome = await setUpSession(channel, target, suite, vary(time, settings.jitter), signal);
+      if (outcome.kind !== 'silent') break;
+    }
+    return outcome;
+  }
+
+  /** Finds out, at first contact, whether there is a BMC at all behind the silence. */
+  async #whySilent(
+    channel: BmcChannel,
+    after: 'Open Session' | 'RAKP 1' | 'RAKP 3',
+    signal: AbortSignal,
+  ): Promise<DeviceError> {
+    const { target, settings } = this.#parts;
+    if (after !== 'Open Session')
+      return new DeviceError({
+        code: 'power.unreachable',
+        what: `Open Session was answered, ${after} was not`,
+        where: place(target),
+        said: channel.lastTrouble ?? undefined,
+        remedy:
+          'check the network for loss, and user and password: some BMCs are silent when these are wrong',
+      });
+    const message = encodeIpmiRequest({
+      netFn: getChannelAuthCapabilities.netFn,
+      command: getChannelAuthCapabilities.command,
+      rqSeq: 0,
+      data: getChannelAuthCapabilities.encodeRequest({ extended: true, privilege: privilegeLevel.user }),
+    });
+    const answer = await channel.ask(
+      encodeRmcp({ messageClass: rmcpClass.ipmi, body: encodeSession15(message) }),
+      (bytes) => {
+        const response = decodeIpmiResponse(decodeSession15(decodeRmcp(bytes).body));
+        return response.command === getChannelAuthCapabilities.command ? response : undefined;
+      },
+      settings.answerTimeouts[0]!,
+      signal,
+    );
+    if (answer === null) return unreachable(target, 'no answer from the BMC', channel.lastTrouble);
+    const only15 =
+      answer.completion !== completionCode.ok ||
+      !getChannelAuthCapabilities.decodeResponse(answer.data).ipmi20;
+    return only15
+      ? new DeviceError({
+          code: 'power.suite',
+          what: 'the BMC speaks IPMI 1.5 only, which neither encrypts nor protects the password',
+          where: place(target),
+          remedy: 'update its firmware, or enable IPMI 2.0 (RMCP+) on it',
+        })
+      : unreachable(
+          target,
+          'the BMC answers discovery, but not the opening of a session',
+          channel.lastTrouble,
+        );
+  }
+
+  async #resolve(signal: AbortSignal): Promise<string> {
+    const { target, context, settings } = this.#parts;
+    if (isIPv4(target.host)) return target.host;
+    // In the form in which the answers' addresses are written, or they would not be recognised.
+    if (isIPv6(target.host)) return new SocketAddress({ address: target.host, family: 'ipv6' }).address;
+    const found = lookup(target.host).then(
+      ({ address }) => ({ address, said: null }),
+      (error: unknown) => ({ address: null, said: error instanceof Error ? error.message : String(error) }),
+    );
+    const result = await answerWithin(context.clock, found, settings.lookupTimeout, signal);
+    if (result?.address) return result.address;
+    throw unreachable(target, 'the name of the BMC has no address', result?.said ?? null);
+  }
+
+  #forget(): void {
+    this.#idleTimer.abort();
+    this.#session = null;
+    if (this.#parts.line.holder === this) this.#parts.line.holder = null;
+  }
+
+  /** Starts the wait after which an unused session is closed or, by setting, kept alive by a command. */
+  #watchIdle(): void {
+    const { settings, context, line, target } = this.#parts;
+    const session = this.#session;
+    if (session === null) return;
+    const timer = (this.#idleTimer = new AbortController());
+    context.clock
+      .sleep(settings.idleAfter, timer.signal)
+      .then(() =>
+        line.commands.run(async () => {
+          if (timer.signal.aborted || this.#session !== session) return;
+          if (settings.idle === 'close') return this.endSession();
+          const mode: CommandMode = { level: 2 };
+          await this.#attempt(getChassisStatus, undefined, mode, this.#parts.driverClosing);
+        }),
+      )
+      .catch((error: unknown) => {
+        if (timer.signal.aborted) return;
+        const reason = error instanceof Error ? error.message : String(error);
+        context.log('debug', 'IPMI session lost while idle', { bmc: place(target), reason });
+      });
+  }
+}

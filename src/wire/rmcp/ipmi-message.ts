@@ -1,0 +1,96 @@
+import { MalformedPacket, requireLength } from './malformed-packet.ts';
+
+/** Network functions (IPMI 2.0, table 5-1): the even numbers of requests. */
+export const netFn = { chassis: 0x00, app: 0x06 } as const;
+
+/** Slave address of the BMC and software id of a remote console (section 5.5). */
+const bmcAddress = 0x20;
+const consoleAddress = 0x81;
+
+/** A request message (section 13.8). */
+export interface IpmiRequest {
+  readonly netFn: number;
+  readonly command: number;
+  /** Six bits; the answer carries the same number. */
+  readonly rqSeq: number;
+  readonly data: Buffer;
+}
+
+export interface IpmiResponse {
+  /** The request's network function (the wire carries it plus 1). */
+  readonly netFn: number;
+  readonly command: number;
+  readonly rqSeq: number;
+  readonly completion: number;
+  /** What follows the completion code. */
+  readonly data: Buffer;
+  /** False when a checksum is wrong: some firmware (Supermicro X9) sends such; the receiver decides. */
+  readonly checksumOk: boolean;
+}
+
+export function encodeIpmiRequest(request: IpmiRequest): Buffer {
+  return frame(
+    [bmcAddress, request.netFn << 2],
+    [consoleAddress, (request.rqSeq & 0x3f) << 2, request.command],
+    request.data,
+  );
+}
+
+/** Requests with a wrong checksum are refused. @throws MalformedPacket */
+export function decodeIpmiRequest(message: Buffer): IpmiRequest {
+  requireLength(message, 7, 'IPMI request');
+  if (!checksumsFit(message)) throw new MalformedPacket('IPMI request: wrong checksum');
+  return {
+    netFn: message[1]! >> 2,
+    command: message[5]!,
+    rqSeq: message[4]! >> 2,
+    data: message.subarray(6, -1),
+  };
+}
+
+export function encodeIpmiResponse(response: Omit<IpmiResponse, 'checksumOk'>): Buffer {
+  return frame(
+    [consoleAddress, (response.netFn + 1) << 2],
+    [bmcAddress, (response.rqSeq & 0x3f) << 2, response.command, response.completion],
+    response.data,
+  );
+}
+
+/** @throws MalformedPacket when it is cut or a request */
+export function decodeIpmiResponse(message: Buffer): IpmiResponse {
+  requireLength(message, 8, 'IPMI response');
+  const fn = message[1]! >> 2;
+  if (fn % 2 === 0) throw new MalformedPacket('an IPMI request where a response was expected');
+  return {
+    netFn: fn - 1,
+    command: message[5]!,
+    rqSeq: message[4]! >> 2,
+    completion: message[6]!,
+    data: message.subarray(7, -1),
+    checksumOk: checksumsFit(message),
+  };
+}
+
+/** Two's complement of the 8-bit sum. */
+export function checksum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (const byte of bytes) sum += byte;
+  return -sum & 0xff;
+}
+
+function frame(head: readonly number[], body: readonly number[], data: Buffer): Buffer {
+  const headBytes = Buffer.from(head);
+  const bodyBytes = Buffer.concat([Buffer.from(body), data]);
+  return Buffer.concat([
+    headBytes,
+    Buffer.from([checksum(headBytes)]),
+    bodyBytes,
+    Buffer.from([checksum(bodyBytes)]),
+  ]);
+}
+
+function checksumsFit(message: Buffer): boolean {
+  return (
+    checksum(message.subarray(0, 2)) === message[2] && checksum(message.subarray(3, -1)) === message.at(-1)
+  );
+}

@@ -1,0 +1,74 @@
+import { MalformedPacket, requireLength } from './malformed-packet.ts';
+
+/** Authentication type byte that marks an RMCP+ (IPMI 2.0) packet. */
+export const authTypeRmcpPlus = 0x06;
+
+/** RMCP+ payload types (IPMI 2.0, table 13-16). */
+export const payloadType = {
+  ipmi: 0x00,
+  sol: 0x01,
+  openSessionRequest: 0x10,
+  openSessionResponse: 0x11,
+  rakp1: 0x12,
+  rakp2: 0x13,
+  rakp3: 0x14,
+  rakp4: 0x15,
+} as const;
+
+export interface RmcpPlusPacket {
+  readonly payloadType: number;
+  readonly encrypted: boolean;
+  readonly authenticated: boolean;
+  /** The receiver's session id; 0 outside a session. */
+  readonly sessionId: number;
+  /** 0 outside a session, else 1 and up. */
+  readonly sequence: number;
+  /** As it stands on the wire: IV and ciphertext when encrypted. */
+  readonly payload: Buffer;
+}
+
+export const rmcpPlusHeaderLength = 12;
+
+const oemExplicit = 0x02;
+
+/** Header and payload, without the trailer that an authenticated packet gets (see `sealed-packet.ts`). */
+export function encodeRmcpPlus(packet: RmcpPlusPacket): Buffer {
+  const header = Buffer.alloc(rmcpPlusHeaderLength);
+  header[0] = authTypeRmcpPlus;
+  header[1] = packet.payloadType | (packet.encrypted ? 0x80 : 0) | (packet.authenticated ? 0x40 : 0);
+  header.writeUInt32LE(packet.sessionId, 2);
+  header.writeUInt32LE(packet.sequence, 6);
+  header.writeUInt16LE(packet.payload.length, 10);
+  return Buffer.concat([header, packet.payload]);
+}
+
+/** A session set-up message, or an IPMI message outside any session. */
+export function encodeUnsealed(type: number, payload: Buffer): Buffer {
+  return encodeRmcpPlus({
+    payloadType: type,
+    encrypted: false,
+    authenticated: false,
+    sessionId: 0,
+    sequence: 0,
+    payload,
+  });
+}
+
+/** Reads header and payload; what follows the payload (the trailer) is not looked at. @throws MalformedPacket */
+export function decodeRmcpPlus(body: Buffer): RmcpPlusPacket {
+  requireLength(body, rmcpPlusHeaderLength, 'RMCP+ header');
+  if (body[0] !== authTypeRmcpPlus) throw new MalformedPacket(`authentication type ${body[0]}`);
+  const type = body[1]! & 0x3f;
+  // OEM explicit payloads carry six more header bytes; we neither send nor understand them.
+  if (type === oemExplicit) throw new MalformedPacket('an OEM payload');
+  const length = body.readUInt16LE(10);
+  requireLength(body, rmcpPlusHeaderLength + length, 'RMCP+ payload');
+  return {
+    payloadType: type,
+    encrypted: (body[1]! & 0x80) !== 0,
+    authenticated: (body[1]! & 0x40) !== 0,
+    sessionId: body.readUInt32LE(2),
+    sequence: body.readUInt32LE(6),
+    payload: body.subarray(rmcpPlusHeaderLength, rmcpPlusHeaderLength + length),
+  };
+}
