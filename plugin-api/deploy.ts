@@ -135,7 +135,7 @@ export interface PhaseProgress {
   readonly percent: number | null;
   /** Epoch milliseconds of the last sign of life from the machine or the engine; null before the first. */
   readonly lastSeen: number | null;
-  /** In state `done`. */
+  /** In state `done`; in state `failed` what the machine left behind, such as the end of its log. */
   readonly evidence?: Evidence | undefined;
   /** In state `done` of a commission. */
   readonly inventory?: Inventory | undefined;

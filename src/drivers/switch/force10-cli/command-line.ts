@@ -1,0 +1,212 @@
+import { withDeadline } from '../../../kernel/concurrency/deadline.ts';
+import {
+  DeviceError,
+  type Clock,
+  type DeviceCode,
+  type Duration,
+  type Secret,
+} from '../../../../plugin-api/index.ts';
+import { isLogLine, isPager, isPasswordPrompt, isQuestion, parsePrompt, type Prompt } from './prompt.ts';
+import { findRefusal, oneLine } from './refusal.ts';
+import type { SwitchShell } from './ssh-shell.ts';
+import { TerminalText } from './terminal-text.ts';
+
+export interface Answer {
+  /** What the switch printed between the echo of the command and the next prompt, without log lines. */
+  readonly lines: readonly string[];
+  readonly prompt: Prompt;
+}
+
+export interface CommandOptions {
+  readonly timeout: Duration;
+  readonly signal?: AbortSignal | undefined;
+  /** What to say to a yes/no question; without it a question is an error. */
+  readonly confirm?: 'yes' | undefined;
+}
+
+/**
+ * A conversation with the command line of OS9: send a line, read until the prompt.
+ *
+ * A prompt is believed at once when it names the learned host, stands alone at the end of what was sent, and comes after the
+ * echo of the command. Any other text that looks like a prompt (a hostname changed meanwhile, a prompt redrawn after a log
+ * line, an echo torn by one) is believed only when the line then stays silent.
+ */
+export class CommandLine {
+  readonly #shell: SwitchShell;
+  readonly #clock: Clock;
+  readonly #settle: Duration;
+  readonly #where: string;
+  readonly #text = new TerminalText();
+  #host: string | null = null;
+  #closed: string | null = null;
+  #news = false;
+  #wake: (() => void) | null = null;
+  #enablePassword: Secret | undefined;
+
+  /** @param where the switch, for messages */
+  constructor(shell: SwitchShell, clock: Clock, settle: Duration, where: string) {
+    this.#shell = shell;
+    this.#clock = clock;
+    this.#settle = settle;
+    this.#where = where;
+    shell.onData((chunk) => {
+      this.#text.feed(chunk);
+      this.#tell();
+    });
+    shell.onClosed((reason) => {
+      this.#closed = reason;
+      this.#tell();
+    });
+  }
+
+  /** Waits for the first prompt, answering a banner that wants to be acknowledged, and learns the hostname from it. */
+  async firstPrompt(options: CommandOptions): Promise<Prompt> {
+    const prompt = await this.#until('the first prompt', options, (silent) => {
+      if (this.#page()) return null;
+      if (isQuestion(this.#text.current)) {
+        this.#text.clearCurrent();
+        this.#shell.write('y\r');
+        return null;
+      }
+      return silent ? parsePrompt(this.#text.current) : null;
+    });
+    this.#host = prompt.host;
+    return prompt;
+  }
+
+  /** @throws DeviceError `switch.timeout`, `switch.session-lost`, `switch.protocol` for an unexpected question */
+  async run(command: string, options: CommandOptions): Promise<Answer> {
+    this.#text.clear();
+    this.#shell.write(`${command}\r`);
+    return this.#until(`the answer to "${command}"`, options, (silent) => {
+      if (this.#page()) return null;
+      if (isQuestion(this.#text.current)) {
+        if (options.confirm === undefined)
+          throw this.#error('switch.protocol', `it asks a question to "${command}"`, this.#lastWords());
+        this.#text.clearCurrent();
+        this.#shell.write(`${options.confirm}\r`);
+        return null;
+      }
+      const prompt = this.#prompt(command, silent);
+      return prompt && { lines: this.#answer(command), prompt };
+    });
+  }
+
+  /**
+   * `enable`, with the password if it is asked for.
+   * @throws DeviceError `switch.auth`
+   */
+  async enable(password: Secret | undefined, options: CommandOptions): Promise<Prompt> {
+    const refuse = (what: string): DeviceError =>
+      this.#error('switch.auth', what, findRefusal(this.#text.lines) ?? this.#lastWords());
+    let sent = 0;
+    this.#enablePassword = password;
+    this.#text.clear();
+    this.#shell.write('enable\r');
+    const prompt = await this.#until('the privileged prompt', options, (silent) => {
+      if (isPasswordPrompt(this.#text.current)) {
+        if (sent > 0) throw refuse('the enable password was refused');
+        if (password === undefined)
+          throw refuse('an enable password is asked for, and the rack config has none');
+        sent += 1;
+        this.#text.clearCurrent();
+        this.#shell.write(`${password.reveal()}\r`);
+        return null;
+      }
+      return this.#prompt('enable', silent);
+    });
+    if (prompt.privileged) return prompt;
+    throw refuse(sent > 0 ? 'the enable password was refused' : 'this user may not enter privileged mode');
+  }
+
+  /** Sends the space that turns the page. */
+  #page(): boolean {
+    if (!isPager(this.#text.current)) return false;
+    this.#text.clearCurrent();
+    this.#shell.write(' ');
+    return true;
+  }
+
+  #prompt(command: string, silent: boolean): Prompt | null {
+    const prompt = parsePrompt(this.#text.current);
+    if (!prompt) return null;
+    const lastLine = this.#text.lines.findLast((line) => line !== '') ?? '';
+    const certain = prompt.host === this.#host && this.#echoAt(command) >= 0 && !isLogLine(lastLine);
+    if (!certain && !silent) return null;
+    this.#host = prompt.host;
+    return prompt;
+  }
+
+  #echoAt(command: string): number {
+    return this.#text.lines.findIndex((line) => {
+      if (!line.endsWith(command)) return false;
+      const before = line.slice(0, line.length - command.length);
+      return before.trim() === '' || parsePrompt(before) !== null;
+    });
+  }
+
+  #answer(command: string): string[] {
+    return this.#text.lines.slice(this.#echoAt(command) + 1).filter((line) => !isLogLine(line));
+  }
+
+  /** Asks `accept` after each arrival, and once more when the line has been silent for the settling time. */
+  async #until<T>(
+    awaited: string,
+    options: CommandOptions,
+    accept: (silent: boolean) => T | null,
+  ): Promise<T> {
+    const timedOut = (): Error =>
+      this.#error('switch.timeout', `${awaited} did not come in time`, this.#lastWords());
+    const wait = async (signal: AbortSignal): Promise<T> => {
+      for (;;) {
+        const found = accept(false);
+        if (found !== null) return found;
+        if (this.#closed !== null)
+          throw this.#error('switch.session-lost', `the session ended before ${awaited}`, this.#closed);
+        if (await this.#arrival(signal, this.#settle)) continue;
+        const settled = accept(true);
+        if (settled !== null) return settled;
+        await this.#arrival(signal);
+      }
+    };
+    return withDeadline(this.#clock, options.timeout, timedOut, wait, options.signal);
+  }
+
+  /** True when something came (or the session ended), false when nothing did `within` that time. */
+  #arrival(signal: AbortSignal, within?: Duration): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const stop = new AbortController();
+      const settle = (act: () => void): void => {
+        this.#wake = null;
+        this.#news = false;
+        signal.removeEventListener('abort', onAbort);
+        stop.abort(new Error('settled'));
+        act();
+      };
+      const onAbort = (): void => settle(() => reject(signal.reason as Error));
+      if (signal.aborted) return onAbort();
+      if (this.#news) return settle(() => resolve(true));
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#wake = () => settle(() => resolve(true));
+      if (within === undefined) return;
+      this.#clock.sleep(within, stop.signal).then(
+        () => settle(() => resolve(false)),
+        () => undefined,
+      );
+    });
+  }
+
+  #tell(): void {
+    this.#news = true;
+    this.#wake?.();
+  }
+
+  #lastWords(): string {
+    const text = oneLine([...this.#text.lines.slice(-3), this.#text.current]);
+    return this.#enablePassword ? text.replaceAll(this.#enablePassword.reveal(), '***') : text;
+  }
+
+  #error(code: DeviceCode, what: string, said: string): DeviceError {
+    return new DeviceError({ code, what, where: this.#where, said });
+  }
+}
