@@ -1,0 +1,267 @@
+import { milliseconds, type Clock } from '../../../plugin-api/index.ts';
+import type { Semaphore } from '../../kernel/concurrency/semaphore.ts';
+import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { Log } from '../../kernel/log/log.ts';
+import type { PowerReport } from '../../wire/cloudstack/message/ping-routing-command.ts';
+import type { HostFacts } from '../../wire/cloudstack/message/startup-routing-command.ts';
+import type { AgentCommands } from './agent-commands.ts';
+import { AgentSession, type SessionEnd, type SessionOwner } from './agent-session.ts';
+import type { AgentSettings, CloudEndpoint, ServerAddress } from './agent-settings.ts';
+
+/** One machine as a host of one CloudStack. */
+export interface AgentHost {
+  readonly machineId: string;
+  readonly facts: HostFacts;
+  readonly endpoint: CloudEndpoint;
+  /** Host id of an earlier connection, or null. */
+  readonly hostId: bigint | null;
+}
+
+/** What a link needs of the rest of the service. */
+export interface AgentLinkContext {
+  readonly settings: AgentSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly commands: AgentCommands;
+  /** Power of every instance of the machine, complete, or null when that cannot be said with certainty. */
+  readonly powerReport: (machineId: string) => Promise<PowerReport | null>;
+  /** Keeps the id that CloudStack gave the host. */
+  readonly saveHostId: (machineId: string, hostId: bigint) => Promise<void>;
+  /** Shared by all links: see `concurrentConnects`. */
+  readonly connecting: Semaphore;
+  /** A number from 0 up to 1, for spreading waits. */
+  readonly random: () => number;
+}
+
+export const agentLinkStates = [
+  /** Dialling. */
+  'connecting',
+  /** Startup is sent. */
+  'starting',
+  /** The server took the host. */
+  'up',
+  /** Until the next attempt. */
+  'waiting',
+  /** The server refused the host; tried again slowly. */
+  'refused',
+  /** The server removed the host; not tried again. */
+  'dismissed',
+  /** Stopped by us. */
+  'stopped',
+] as const;
+export type AgentLinkState = (typeof agentLinkStates)[number];
+
+export interface AgentLinkStatus {
+  readonly machineId: string;
+  readonly state: AgentLinkState;
+  /** When the state began, in epoch milliseconds. */
+  readonly since: number;
+  /** `host:port` of the current or last server, or null before the first attempt. */
+  readonly server: string | null;
+  /** Decimal text, or null before the server gave one. */
+  readonly hostId: string | null;
+  /** Why the link is not up, or null. */
+  readonly reason: string | null;
+  /** When the server last answered a ping, in epoch milliseconds, or null. */
+  readonly lastPingAnswer: number | null;
+  /** Commands being carried out. */
+  readonly running: number;
+}
+
+/** Keeps one machine connected to its CloudStack: connects, reconnects, and hands what comes to the commands. */
+export class AgentLink {
+  readonly #host: AgentHost;
+  readonly #context: AgentLinkContext;
+  readonly #log: Log;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | null = null;
+  #session: AgentSession | null = null;
+  #sequence = 0n;
+  #hostId: bigint | null;
+  #savedHostId: bigint | null;
+  #report: Promise<PowerReport | null> | null = null;
+  #state: AgentLinkState = 'connecting';
+  #since: number;
+  #server: ServerAddress | null = null;
+  #reason: string | null = null;
+  #lastPingAnswer: number | null = null;
+  #commandsRunning = 0;
+  /** Commands begun and ended so far. */
+  #commandEvents = 0;
+
+  constructor(host: AgentHost, context: AgentLinkContext) {
+    if (host.endpoint.servers.length === 0) {
+      throw new ServiceError({ code: 'config.invalid', what: 'the cloud has no management server' });
+    }
+    this.#host = host;
+    this.#context = context;
+    this.#log = context.log.child({ machineId: host.machineId });
+    this.#hostId = host.hostId;
+    this.#savedHostId = host.hostId;
+    this.#since = context.clock.now();
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Leaves in order: tells the server that the agent exits, closes, and waits until the connection is gone. Commands go on. */
+  async stop(): Promise<void> {
+    const { clock, settings } = this.#context;
+    const left = new AbortController();
+    await Promise.race([
+      this.#session?.leave(),
+      clock.sleep(settings.closeTimeout, left.signal).catch(() => undefined),
+    ]);
+    left.abort(new Error('left'));
+    this.#stopping.abort(new Error('the agent stops'));
+    await this.#running;
+    this.#enter('stopped', null);
+  }
+
+  status(): AgentLinkStatus {
+    return {
+      machineId: this.#host.machineId,
+      state: this.#state,
+      since: this.#since,
+      server: this.#server ? `${this.#server.host}:${this.#server.port}` : null,
+      hostId: this.#hostId?.toString() ?? null,
+      reason: this.#reason,
+      lastPingAnswer: this.#lastPingAnswer,
+      running: this.#commandsRunning,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random } = this.#context;
+    const { servers } = this.#host.endpoint;
+    const signal = this.#stopping.signal;
+    let failures = 0;
+    for (let turn = 0; !signal.aborted; turn += 1) {
+      this.#server = servers[turn % servers.length]!;
+      // What the server refused stays shown until it takes the host.
+      if (this.#state !== 'refused') this.#enter('connecting', this.#reason);
+      const session = new AgentSession(this.#owner(), this.#server);
+      this.#session = session;
+      const end = await session.run(signal);
+      this.#session = null;
+      failures = session.wasUp ? 0 : failures + 1;
+      if (end.kind === 'stopped') return;
+      if (end.kind === 'dismissed') {
+        this.#log.warn('the management server removed the host; the link stays closed');
+        this.#enter('dismissed', 'the management server removed the host');
+        return;
+      }
+      const wait = this.#waitAfter(end, failures);
+      await clock.sleep(milliseconds(wait * (0.5 + random())), signal).catch(() => undefined);
+    }
+  }
+
+  /** Milliseconds until the next attempt, before they are spread. */
+  #waitAfter(end: Extract<SessionEnd, { kind: 'lost' | 'refused' }>, failures: number): number {
+    const { settings } = this.#context;
+    if (end.kind === 'refused') {
+      const where = `management server ${this.#server!.host}:${this.#server!.port}`;
+      const error = new ServiceError({
+        code: 'agent.refused',
+        where,
+        what: 'the host was refused',
+        said: end.said,
+      });
+      this.#log.error({ code: error.code, reason: error.message }, 'the management server refused the host');
+      this.#enter('refused', error.message);
+      return settings.refusedRetry;
+    }
+    const level = end.error.retry === 'operator' ? 'error' : 'warn';
+    this.#log[level]({ code: end.error.code, reason: end.error.message }, 'no link to the management server');
+    if (this.#state !== 'refused') this.#enter('waiting', end.error.message);
+    // A round through all servers counts as one failure, so that the second one is tried as soon as the first.
+    const rounds = Math.floor(Math.max(failures - 1, 0) / this.#host.endpoint.servers.length);
+    return Math.min(settings.reconnectMin * 2 ** Math.min(rounds, 16), settings.reconnectMax);
+  }
+
+  #owner(): SessionOwner {
+    return {
+      host: this.#host,
+      context: this.#context,
+      log: this.#log,
+      hostId: () => this.#hostId,
+      learnHostId: (hostId) => this.#learnHostId(hostId),
+      nextSequence: () => this.#sequence++,
+      report: () => this.#powerReport(),
+      starting: () => {
+        if (this.#state !== 'refused') this.#enter('starting', this.#reason);
+      },
+      up: () => this.#enter('up', null),
+      pingAnswered: () => {
+        this.#lastPingAnswer = this.#context.clock.now();
+      },
+      commandBegan: () => {
+        this.#commandsRunning += 1;
+        this.#commandEvents += 1;
+      },
+      commandEnded: () => {
+        this.#commandsRunning -= 1;
+        this.#commandEvents += 1;
+      },
+    };
+  }
+
+  async #learnHostId(hostId: bigint): Promise<void> {
+    this.#hostId = hostId;
+    if (this.#savedHostId === hostId) return;
+    try {
+      await this.#context.saveHostId(this.#host.machineId, hostId);
+      this.#savedHostId = hostId;
+    } catch (error) {
+      // The server tells it again at every connection.
+      this.#log.error({ err: error, hostId: hostId.toString() }, 'the host id could not be saved');
+    }
+  }
+
+  /**
+   * Never rejects and never takes longer than `reportTimeout`; a slow report is asked for once, not again at every ping. What was read
+   * too long ago, or around a command, is dropped: an old PowerOff makes the server stop the instance that was just started.
+   */
+  async #powerReport(): Promise<PowerReport | null> {
+    const { settings, clock } = this.#context;
+    this.#report ??= this.#readReport();
+    const reading = this.#report;
+    const enough = new AbortController();
+    const late = clock.sleep(settings.reportTimeout, enough.signal).then(
+      () => {
+        this.#log.warn('the power report takes too long: pinging without one');
+        return null;
+      },
+      () => null,
+    );
+    const report = await Promise.race([reading, late]);
+    enough.abort(new Error('done'));
+    return report;
+  }
+
+  async #readReport(): Promise<PowerReport | null> {
+    const { settings, clock, powerReport } = this.#context;
+    const began = clock.monotonic();
+    const commands = this.#commandEvents;
+    try {
+      const report = await powerReport(this.#host.machineId);
+      const fresh = clock.monotonic() - began <= settings.reportTimeout && commands === this.#commandEvents;
+      return fresh ? report : null;
+    } catch (error) {
+      this.#log.warn({ err: error }, 'no power report: pinging without one');
+      return null;
+    } finally {
+      this.#report = null;
+    }
+  }
+
+  #enter(state: AgentLinkState, reason: string | null): void {
+    const was = this.#state;
+    this.#state = state;
+    this.#reason = reason;
+    if (state === was) return;
+    this.#since = this.#context.clock.now();
+    this.#log.info({ state, was }, 'link state');
+  }
+}

@@ -1,0 +1,112 @@
+import { CodedError, seconds, type Duration } from '../../../plugin-api/index.ts';
+import type { Requester } from '../../core/access/principal.ts';
+import type { MachineId } from '../../core/machine/machine.ts';
+import type { OperationRecord } from '../../core/storage/journal-records.ts';
+import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { OperationRequest, Operations } from '../../operations/operations.ts';
+import type { AgentCommands, CommandContext, InstanceOwner, InstanceReference } from './agent-commands.ts';
+
+export interface AgentOperationsOptions {
+  readonly operations: Pick<Operations, 'submit' | 'ended' | 'endedOrReleased'>;
+  /** Name of the cloud whose management servers command here: makes instance names unique. */
+  readonly cloud: string;
+  /** How long a caller that names no wait is given before a Destroy is answered while its erase goes on. */
+  readonly destroyPatience: Duration;
+}
+
+/** Part of the caller's wait that is left for the answer's way back. */
+const answerShare = 0.1;
+
+/** CloudStack's commands as operations: a translation, without rules of its own. */
+export class AgentOperations implements AgentCommands {
+  readonly #options: AgentOperationsOptions;
+
+  constructor(options: AgentOperationsOptions) {
+    this.#options = options;
+  }
+
+  async start(machineId: string, request: Parameters<AgentCommands['start']>[1]): Promise<void> {
+    if (request.template === null && request.firstDeployment) {
+      throw new ServiceError({ code: 'image.no-match', what: 'the StartCommand names no template' });
+    }
+    await this.#perform({
+      kind: 'start',
+      machineId: machineId as MachineId,
+      requester: this.#requester('StartCommand', request),
+      wait: waitOf(request),
+      firstDeployment: request.firstDeployment,
+      externalId: this.#externalId(request.instance),
+      owner: ownerText(request.owner),
+      template: request.template ?? '',
+      nics: request.nics.map(({ mac, broadcastUri, defaultNic, deviceId }) => ({ mac, broadcastUri, defaultNic, deviceId })),
+      hostname: request.hostName ?? request.instance.name,
+      sshKeys: request.sshKeys,
+      userData: request.userData,
+    });
+  }
+
+  async stop(machineId: string, request: Parameters<AgentCommands['stop']>[1]): Promise<void> {
+    if (request.expunge) return this.#release(machineId, 'StopCommand expungeVM', request);
+    await this.#perform({
+      kind: 'stop',
+      machineId: machineId as MachineId,
+      requester: this.#requester('StopCommand', request),
+      wait: waitOf(request),
+      externalId: this.#externalId(request.instance),
+      force: request.force,
+    });
+  }
+
+  destroy(machineId: string, request: Parameters<AgentCommands['destroy']>[1]): Promise<void> {
+    return this.#release(machineId, 'DestroyCommand', request);
+  }
+
+  /** Answered at its end, or, when the caller's wait runs out first, once the tenant is gone from the network. */
+  async #release(machineId: string, command: string, request: CommandContext & { readonly instance: InstanceReference }): Promise<void> {
+    const { operations, destroyPatience } = this.#options;
+    const { operation } = await operations.submit({
+      kind: 'destroy',
+      machineId: machineId as MachineId,
+      requester: this.#requester(command, request),
+      externalId: this.#externalId(request.instance),
+    });
+    if (!operation) return;
+    const patience = ((waitOf(request) ?? destroyPatience) * (1 - answerShare)) as Duration;
+    throwUnlessDone(await operations.endedOrReleased(operation.id, patience));
+  }
+
+  async #perform(request: OperationRequest): Promise<void> {
+    const { operations } = this.#options;
+    const { operation } = await operations.submit(request);
+    if (operation) throwUnlessDone(await operations.ended(operation.id), request.kind);
+  }
+
+  #externalId(instance: InstanceReference): string {
+    return `${this.#options.cloud}/${instance.name}`;
+  }
+
+  #requester(command: string, context: CommandContext): Requester {
+    return { principal: `cloud:${this.#options.cloud}`, door: 'cloudstack-agent', reason: context.job === null ? command : `${command}, ${context.job}` };
+  }
+}
+
+/** A failed operation's reason becomes the answer's. An operation that goes on after the tenant's release is a success here. */
+function throwUnlessDone(operation: OperationRecord, asked: OperationRecord['kind'] = operation.kind): void {
+  if (operation.state === 'done' || operation.endedAt === null) return;
+  // A Stop that joined a Destroy, say: whatever became of it, what was asked for is judged by its own kind.
+  if (operation.kind !== asked && operation.kind === 'destroy' && asked === 'stop' && operation.error?.code.startsWith('deploy.')) return;
+  throw new CodedError(operation.error ?? { code: 'internal.bug', retry: 'operator', what: `the ${operation.kind} ended as ${operation.state}` });
+}
+
+function waitOf(context: CommandContext): Duration | undefined {
+  return context.wait === null ? undefined : seconds(context.wait);
+}
+
+function ownerText(owner: InstanceOwner): string {
+  const parts = [
+    owner.domainName ?? owner.domainUuid,
+    owner.accountName ?? owner.accountUuid,
+    owner.projectName ?? owner.projectUuid,
+  ];
+  return parts.filter((part) => part !== null).join('/');
+}

@@ -1,0 +1,34 @@
+import { frameError } from './frame-error.ts';
+import { parseFields, type GsonFields } from './gson-reader.ts';
+import { arrayElements, objectMembers } from './json-slice.ts';
+
+/** One command or answer of a body: `{"<class name>": {...}}`. */
+export interface BodyEntry {
+  /** Fully qualified Java class name. */
+  readonly className: string;
+  /** The object exactly as it stood. */
+  readonly text: string;
+}
+
+/** An entry that was read: its fields too. */
+export interface ParsedEntry extends BodyEntry {
+  readonly fields: GsonFields;
+}
+
+/**
+ * Reads the array of one-key objects. Unknown classes stay opaque; of an object with more keys only the first counts, as in Java's
+ * `ArrayTypeAdaptor`.
+ * @throws ServiceError `agent.frame` when the text is anything else; a `null` element and a bare object are.
+ */
+export function parseBody(text: string): ParsedEntry[] {
+  return arrayElements(text).map((element, index) => {
+    const first = objectMembers(element)[0];
+    if (!first) throw frameError(`element ${index} of the body has no class name`);
+    return { className: first.key, text: first.text, fields: parseFields(first.text) };
+  });
+}
+
+/** Writes the array of one-key objects; the entries' texts go in unchanged. */
+export function composeBody(entries: readonly BodyEntry[]): string {
+  return `[${entries.map((entry) => `{${JSON.stringify(entry.className)}:${entry.text}}`).join(',')}]`;
+}
