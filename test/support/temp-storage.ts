@@ -16,7 +16,9 @@ export interface TempStorage {
   close(): Promise<void>;
 }
 
-export interface TempStorageOptions extends Partial<Pick<SqliteStorageOptions, 'engine' | 'unitTimeout' | 'log'>> {
+export interface TempStorageOptions extends Partial<
+  Pick<SqliteStorageOptions, 'engine' | 'unitTimeout' | 'log'>
+> {
   readonly clock?: Clock;
 }
 

@@ -1,0 +1,56 @@
+import type { Claim } from '../../core/claim/claim.ts';
+import type { MachineId } from '../../core/machine/machine.ts';
+import type { ClaimStore } from '../../core/storage/storage.ts';
+import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { ClaimRow } from '../schema/claim.ts';
+import type { Session } from '../session.ts';
+import type { Tables } from '../tables.ts';
+
+export class SqlClaimStore implements ClaimStore {
+  readonly #tables: Tables;
+  readonly #session: Session;
+
+  constructor(tables: Tables, session: Session) {
+    this.#tables = tables;
+    this.#session = session;
+  }
+
+  async find(machineId: MachineId): Promise<Claim | null> {
+    const row = await this.#tables.claim.find(this.#session, { machineId });
+    return row && toClaim(row);
+  }
+
+  async findByExternalId(externalId: string): Promise<Claim | null> {
+    const row = await this.#tables.claim.find(this.#session, { externalId });
+    return row && toClaim(row);
+  }
+
+  async list(): Promise<readonly Claim[]> {
+    const rows = await this.#tables.claim.select(this.#session, {}, { order: { machineId: 'ASC' } });
+    return rows.map(toClaim);
+  }
+
+  async insert(claim: Claim): Promise<void> {
+    const { machineId, holder, externalId, owner, since, version } = claim;
+    await this.#tables.claim.insert(this.#session, [
+      { machineId, holder, externalId, owner, since, version },
+    ]);
+  }
+
+  /** Nothing to delete is no failure: a repeated step drops the claim once. */
+  async delete(machineId: MachineId, externalId: string): Promise<void> {
+    if ((await this.#tables.claim.delete(this.#session, { machineId, externalId })) === 1) return;
+    const other = await this.#tables.claim.find(this.#session, { machineId });
+    if (other) {
+      throw new ServiceError({
+        code: 'store.conflict',
+        what: `${other.externalId} holds the machine, not ${externalId}`,
+        where: machineId,
+      });
+    }
+  }
+}
+
+function toClaim(row: ClaimRow): Claim {
+  return { ...row, machineId: row.machineId as MachineId };
+}

@@ -1,0 +1,152 @@
+import type { JsonObject } from '../../../plugin-api/index.ts';
+import type { MachineId } from '../../core/machine/machine.ts';
+import type { OperationRecord, OperationState, StepRecord } from '../../core/storage/journal-records.ts';
+import type { JournalStore, OperationFilter } from '../../core/storage/storage.ts';
+import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { OperationRow } from '../schema/journal.ts';
+import type { Sealer } from '../secrets/sealer.ts';
+import type { Session } from '../session.ts';
+import { notNull } from '../table.ts';
+import type { Tables } from '../tables.ts';
+
+const activeStates: ReadonlySet<OperationState> = new Set<OperationState>(['running', 'undoing']);
+const defaultLimit = 100;
+
+export class SqlJournalStore implements JournalStore {
+  readonly #tables: Tables;
+  readonly #session: Session;
+  readonly #sealer: Sealer;
+
+  constructor(tables: Tables, session: Session, sealer: Sealer) {
+    this.#tables = tables;
+    this.#session = session;
+    this.#sealer = sealer;
+  }
+
+  async find(id: string): Promise<OperationRecord | null> {
+    const row = await this.#tables.operation.find(this.#session, { id });
+    return row && this.#toRecord(row);
+  }
+
+  async active(machineId: MachineId): Promise<OperationRecord | null> {
+    const row = await this.#tables.operation.find(this.#session, { activeMachineId: machineId });
+    return row && this.#toRecord(row);
+  }
+
+  async listActive(): Promise<readonly OperationRecord[]> {
+    const order = { createdAt: 'ASC', id: 'ASC' } as const;
+    const rows = await this.#tables.operation.select(this.#session, { activeMachineId: notNull }, { order });
+    return rows.map((row) => this.#toRecord(row));
+  }
+
+  async list(filter: OperationFilter): Promise<readonly OperationRecord[]> {
+    const rows = await this.#tables.operation.select(
+      this.#session,
+      {
+        ...(filter.machineId !== undefined && { machineId: filter.machineId }),
+        ...(filter.kind !== undefined && { kind: filter.kind }),
+        ...(filter.states !== undefined && { state: filter.states }),
+      },
+      { order: { createdAt: 'DESC', id: 'DESC' }, limit: filter.limit ?? defaultLimit },
+    );
+    return rows.map((row) => this.#toRecord(row));
+  }
+
+  async insert(operation: OperationRecord): Promise<void> {
+    const { id, cancel, leaseOwner, fence, heartbeat } = operation;
+    const row = { id, ...this.#columns(operation), cancel, leaseOwner, fence, heartbeat };
+    await this.#tables.operation.insert(this.#session, [row]);
+  }
+
+  async update(operation: OperationRecord): Promise<void> {
+    const { id, fence } = operation;
+    const affected = await this.#tables.operation.update(this.#session, this.#columns(operation), {
+      id,
+      fence,
+    });
+    if (affected !== 1) {
+      throw new ServiceError({
+        code: 'operation.lease-lost',
+        what: `the operation is no longer held under fence ${fence}`,
+        where: `operation ${id}`,
+      });
+    }
+  }
+
+  async requestCancel(id: string, cancel: NonNullable<OperationRecord['cancel']>): Promise<boolean> {
+    const where = { id, activeMachineId: notNull, cancel: null } as const;
+    return (await this.#tables.operation.update(this.#session, { cancel }, where)) === 1;
+  }
+
+  /** Only an active operation can be taken: one that ended after the caller saw it must not begin again. */
+  async takeLease(id: string, owner: string, fence: number): Promise<OperationRecord | null> {
+    const affected = await this.#tables.operation.update(
+      this.#session,
+      { leaseOwner: owner, fence: fence + 1, heartbeat: 0 },
+      { id, fence, activeMachineId: notNull },
+    );
+    return affected === 1 ? this.find(id) : null;
+  }
+
+  async beat(id: string, fence: number): Promise<boolean> {
+    return (await this.#tables.operation.increment(this.#session, 'heartbeat', { id, fence })) === 1;
+  }
+
+  async steps(operationId: string): Promise<readonly StepRecord[]> {
+    return this.#tables.step.select(this.#session, { operationId }, { order: { seq: 'ASC' } });
+  }
+
+  async putStep(step: StepRecord): Promise<void> {
+    await this.#tables.step.put(this.#session, step);
+  }
+
+  /** Every column but the key, the lease and the cancel request. */
+  #columns(
+    operation: OperationRecord,
+  ): Omit<OperationRow, 'id' | 'cancel' | 'leaseOwner' | 'fence' | 'heartbeat'> {
+    const { id, machineId, state } = operation;
+    return {
+      machineId,
+      activeMachineId: activeStates.has(state) ? machineId : null,
+      kind: operation.kind,
+      listVersion: operation.listVersion,
+      state,
+      joinKey: operation.joinKey,
+      input: this.#sealer.seal(JSON.stringify(operation.input), placeOf(id, 'input')),
+      context: this.#sealer.seal(JSON.stringify(operation.context), placeOf(id, 'context')),
+      requester: operation.requester,
+      createdAt: operation.createdAt,
+      deadlineAt: operation.deadlineAt,
+      endedAt: operation.endedAt,
+      error: operation.error,
+      undoError: operation.undoError,
+      result: operation.result,
+    };
+  }
+
+  #toRecord(row: OperationRow): OperationRecord {
+    return {
+      id: row.id,
+      machineId: row.machineId as MachineId,
+      kind: row.kind,
+      listVersion: row.listVersion,
+      state: row.state,
+      joinKey: row.joinKey,
+      input: JSON.parse(this.#sealer.open(row.input, placeOf(row.id, 'input'))) as JsonObject,
+      context: JSON.parse(this.#sealer.open(row.context, placeOf(row.id, 'context'))) as JsonObject,
+      requester: row.requester,
+      createdAt: row.createdAt,
+      deadlineAt: row.deadlineAt,
+      endedAt: row.endedAt,
+      cancel: row.cancel,
+      error: row.error,
+      undoError: row.undoError,
+      result: row.result,
+      leaseOwner: row.leaseOwner,
+      fence: row.fence,
+      heartbeat: row.heartbeat,
+    };
+  }
+}
+
+const placeOf = (id: string, field: string) => ({ table: 'operation', row: id, field });

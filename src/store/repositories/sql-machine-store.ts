@@ -1,0 +1,256 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Secret, type Mac } from '../../../plugin-api/index.ts';
+import type { BmcRecord, CloudPlace, Machine, MachineId } from '../../core/machine/machine.ts';
+import type { MachineStore } from '../../core/storage/storage.ts';
+import type { DiskRow, InterfaceRow, MachineRow } from '../schema/machine.ts';
+import type { Sealer } from '../secrets/sealer.ts';
+import type { Session } from '../session.ts';
+import type { Where } from '../table.ts';
+import type { Tables } from '../tables.ts';
+import { expectOne } from './expect-one.ts';
+
+export class SqlMachineStore implements MachineStore {
+  readonly #tables: Tables;
+  readonly #session: Session;
+  readonly #sealer: Sealer;
+
+  constructor(tables: Tables, session: Session, sealer: Sealer) {
+    this.#tables = tables;
+    this.#session = session;
+    this.#sealer = sealer;
+  }
+
+  find(id: MachineId): Promise<Machine | null> {
+    return this.#findOne({ id });
+  }
+
+  findByHostname(hostname: string): Promise<Machine | null> {
+    return this.#findOne({ hostname });
+  }
+
+  async findByMac(mac: Mac): Promise<Machine | null> {
+    const nic = await this.#tables.interface.find(this.#session, { mac });
+    return nic && this.#findOne({ id: nic.machineId });
+  }
+
+  findByBmc(host: string, port: number): Promise<Machine | null> {
+    return this.#findOne({ bmcHost: host, bmcPort: port });
+  }
+
+  /** Three queries whatever their number: machines, interfaces, disks. */
+  async list(): Promise<readonly Machine[]> {
+    const rows = await this.#tables.machine.select(this.#session, {}, { order: { hostname: 'ASC' } });
+    const order = { machineId: 'ASC', position: 'ASC' } as const;
+    const nics = byMachine(await this.#tables.interface.select(this.#session, {}, { order }));
+    const disks = byMachine(await this.#tables.disk.select(this.#session, {}, { order }));
+    return rows.map((row) => this.#toMachine(row, nics.get(row.id) ?? [], disks.get(row.id) ?? []));
+  }
+
+  async insert(machine: Machine): Promise<void> {
+    await this.#ensurePlace(machine);
+    await this.#tables.machine.insert(this.#session, [this.#toRow(machine)]);
+    await this.#tables.interface.insert(this.#session, interfaceRows(machine));
+    await this.#tables.disk.insert(this.#session, diskRows(machine));
+  }
+
+  async update(machine: Machine): Promise<Machine> {
+    const { id, version } = machine;
+    await this.#ensurePlace(machine);
+    const stored = { ...machine, version: version + 1 };
+    const affected = await this.#tables.machine.update(this.#session, this.#toRow(stored), { id, version });
+    expectOne(affected, `machine ${machine.hostname}`);
+    // Most updates change a state or a reading: the parts are rewritten only when they differ.
+    const nics = interfaceRows(machine);
+    if (!isDeepStrictEqual(await this.#interfacesOf(id), nics)) {
+      await this.#tables.interface.delete(this.#session, { machineId: id });
+      await this.#tables.interface.insert(this.#session, nics);
+    }
+    const disks = diskRows(machine);
+    if (!isDeepStrictEqual(await this.#disksOf(id), disks)) {
+      await this.#tables.disk.delete(this.#session, { machineId: id });
+      await this.#tables.disk.insert(this.#session, disks);
+    }
+    return stored;
+  }
+
+  async delete(id: MachineId, version: number): Promise<void> {
+    expectOne(await this.#tables.machine.delete(this.#session, { id, version }), `machine ${id}`);
+  }
+
+  async #findOne(where: Where<MachineRow>): Promise<Machine | null> {
+    const row = await this.#tables.machine.find(this.#session, where);
+    return row && this.#toMachine(row, await this.#interfacesOf(row.id), await this.#disksOf(row.id));
+  }
+
+  #interfacesOf(machineId: string): Promise<InterfaceRow[]> {
+    return this.#tables.interface.select(this.#session, { machineId }, { order: { position: 'ASC' } });
+  }
+
+  #disksOf(machineId: string): Promise<DiskRow[]> {
+    return this.#tables.disk.select(this.#session, { machineId }, { order: { position: 'ASC' } });
+  }
+
+  /** Sites and clusters are known by being named: a machine that stands in a new one brings it along. */
+  async #ensurePlace({ site, cloudPlace }: Machine): Promise<void> {
+    const tables = this.#tables;
+    if (!(await tables.site.find(this.#session, { name: site })))
+      await tables.site.insertMissing(this.#session, { name: site });
+    if (!cloudPlace) return;
+    const { cloud, zone, pod, cluster } = cloudPlace;
+    if (await tables.cluster.find(this.#session, { cloud, zone, pod, name: cluster })) return;
+    await tables.cloud.insertMissing(this.#session, { name: cloud });
+    await tables.zone.insertMissing(this.#session, { cloud, name: zone });
+    await tables.pod.insertMissing(this.#session, { cloud, zone, name: pod });
+    await tables.cluster.insertMissing(this.#session, { cloud, zone, pod, name: cluster });
+  }
+
+  #toRow(machine: Machine): MachineRow {
+    const { id, bmc, cloudPlace: place, power } = machine;
+    return {
+      id,
+      hostname: machine.hostname,
+      state: machine.state,
+      site: machine.site,
+      pool: machine.pool,
+      engine: machine.engine,
+      wiring: machine.wiring,
+      bmcDriver: bmc?.driver ?? null,
+      bmcHost: bmc?.host ?? null,
+      bmcPort: bmc?.port ?? null,
+      bmcUsername: bmc?.username ?? null,
+      bmcPassword: bmc && this.#sealer.seal(bmc.password.reveal(), placeOf(id, 'bmc_password')),
+      bmcKg: bmc?.kg ? this.#sealer.seal(bmc.kg.reveal(), placeOf(id, 'bmc_kg')) : null,
+      bmcPrivilege: bmc?.privilege ?? null,
+      bmcMinSuite: bmc?.minSuite ?? null,
+      bmcKnownSuite: bmc?.knownSuite ?? null,
+      firmware: machine.firmware,
+      architecture: machine.architecture,
+      cpus: machine.cpus,
+      memoryBytes: machine.memoryBytes,
+      serial: machine.serial,
+      product: machine.product,
+      rootDiskSerial: machine.rootDiskSerial,
+      cloud: place?.cloud ?? null,
+      zone: place?.zone ?? null,
+      pod: place?.pod ?? null,
+      cluster: place?.cluster ?? null,
+      guid: place?.guid ?? null,
+      hostId: place?.hostId ?? null,
+      hostTag: place?.hostTag ?? null,
+      clean: machine.clean,
+      quarantine: machine.quarantine,
+      powerState: power?.state ?? null,
+      powerAt: power?.at ?? null,
+      createdAt: machine.createdAt,
+      version: machine.version,
+    };
+  }
+
+  #toMachine(row: MachineRow, nics: readonly InterfaceRow[], disks: readonly DiskRow[]): Machine {
+    return {
+      id: row.id as MachineId,
+      hostname: row.hostname,
+      state: row.state,
+      site: row.site,
+      pool: row.pool,
+      engine: row.engine,
+      wiring: row.wiring,
+      bmc: this.#toBmc(row),
+      firmware: row.firmware,
+      architecture: row.architecture,
+      cpus: row.cpus,
+      memoryBytes: row.memoryBytes,
+      serial: row.serial,
+      product: row.product,
+      nics: nics.map(({ name, mac, linkUp, speedMbps, neighbour }) => ({
+        name,
+        mac: mac as Mac,
+        linkUp,
+        speedMbps,
+        neighbour,
+      })),
+      disks: disks.map(({ name, model, serial, bytes, rotational, removable, readOnly }) => ({
+        name,
+        model,
+        serial,
+        bytes,
+        rotational,
+        removable,
+        readOnly,
+      })),
+      rootDiskSerial: row.rootDiskSerial,
+      cloudPlace: toCloudPlace(row),
+      clean: row.clean,
+      quarantine: row.quarantine,
+      power: row.powerState && { state: row.powerState, at: row.powerAt! },
+      createdAt: row.createdAt,
+      version: row.version,
+    };
+  }
+
+  #toBmc(row: MachineRow): BmcRecord | null {
+    if (row.bmcDriver === null) return null;
+    return {
+      driver: row.bmcDriver,
+      host: row.bmcHost!,
+      port: row.bmcPort!,
+      username: row.bmcUsername!,
+      password: new Secret(this.#sealer.open(row.bmcPassword!, placeOf(row.id, 'bmc_password'))),
+      kg: row.bmcKg === null ? null : new Secret(this.#sealer.open(row.bmcKg, placeOf(row.id, 'bmc_kg'))),
+      privilege: row.bmcPrivilege!,
+      minSuite: row.bmcMinSuite!,
+      knownSuite: row.bmcKnownSuite,
+    };
+  }
+}
+
+function toCloudPlace(row: MachineRow): CloudPlace | null {
+  if (row.cloud === null) return null;
+  return {
+    cloud: row.cloud,
+    zone: row.zone!,
+    pod: row.pod!,
+    cluster: row.cluster!,
+    guid: row.guid!,
+    hostId: row.hostId,
+    hostTag: row.hostTag,
+  };
+}
+
+function interfaceRows(machine: Machine): InterfaceRow[] {
+  return machine.nics.map(({ mac, name, linkUp, speedMbps, neighbour }, position) => ({
+    mac,
+    machineId: machine.id,
+    position,
+    name,
+    linkUp,
+    speedMbps,
+    neighbour,
+  }));
+}
+
+function diskRows(machine: Machine): DiskRow[] {
+  return machine.disks.map(({ name, model, serial, bytes, rotational, removable, readOnly }, position) => ({
+    machineId: machine.id,
+    position,
+    name,
+    model,
+    serial,
+    bytes,
+    rotational,
+    removable,
+    readOnly,
+  }));
+}
+
+function byMachine<Row extends { readonly machineId: string }>(rows: readonly Row[]): Map<string, Row[]> {
+  const found = new Map<string, Row[]>();
+  for (const row of rows) {
+    const list = found.get(row.machineId);
+    if (list) list.push(row);
+    else found.set(row.machineId, [row]);
+  }
+  return found;
+}
+
+const placeOf = (id: string, field: string) => ({ table: 'machine', row: id, field });

@@ -1,0 +1,101 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { PortId } from '../../../plugin-api/index.ts';
+import type { MachineId } from '../../core/machine/machine.ts';
+import type { PortRecord } from '../../core/network/port-state.ts';
+import { describePlace } from '../../core/rack/wiring.ts';
+import type { PortStore } from '../../core/storage/storage.ts';
+import type { PortStateRow } from '../schema/rack.ts';
+import type { Session } from '../session.ts';
+import type { Where } from '../table.ts';
+import type { Tables } from '../tables.ts';
+import { expectOne } from './expect-one.ts';
+
+export class SqlPortStore implements PortStore {
+  readonly #tables: Tables;
+  readonly #session: Session;
+
+  constructor(tables: Tables, session: Session) {
+    this.#tables = tables;
+    this.#session = session;
+  }
+
+  async find(switchName: string, port: PortId): Promise<PortRecord | null> {
+    const row = await this.#tables.portState.find(this.#session, { switch: switchName, port });
+    return row && toRecord(row);
+  }
+
+  ofSwitch(switchName: string): Promise<readonly PortRecord[]> {
+    return this.#select({ switch: switchName });
+  }
+
+  ofMachine(machineId: MachineId): Promise<readonly PortRecord[]> {
+    return this.#select({ machineId });
+  }
+
+  list(): Promise<readonly PortRecord[]> {
+    return this.#select({});
+  }
+
+  async desire(
+    record: Pick<PortRecord, 'switch' | 'port' | 'machineId' | 'purpose' | 'desired'>,
+  ): Promise<PortRecord> {
+    const { machineId, purpose, desired, port } = record;
+    const place = { switch: record.switch, port };
+    const before = await this.#tables.portState.find(this.#session, place);
+    if (!before) {
+      const row: PortStateRow = {
+        ...place,
+        machineId,
+        purpose,
+        desired,
+        desiredVersion: 1,
+        observed: null,
+        observedVersion: 0,
+        observedAt: null,
+      };
+      await this.#tables.portState.insert(this.#session, [row]);
+      return toRecord(row);
+    }
+    const same = before.purpose === purpose && isDeepStrictEqual(before.desired, desired);
+    if (same && before.machineId === machineId) return toRecord(before);
+    const change = { machineId, purpose, desired, desiredVersion: before.desiredVersion + (same ? 0 : 1) };
+    const affected = await this.#tables.portState.update(this.#session, change, {
+      ...place,
+      desiredVersion: before.desiredVersion,
+    });
+    expectOne(affected, `port ${describePlace(record)}`);
+    return toRecord({ ...before, ...change });
+  }
+
+  /** A reading of a port that is not recorded, or older than the one recorded, changes nothing. */
+  async observe(
+    record: Pick<PortRecord, 'switch' | 'port' | 'observed' | 'observedVersion' | 'observedAt'>,
+  ): Promise<void> {
+    const place = { switch: record.switch, port: record.port };
+    const before = await this.#tables.portState.find(this.#session, place);
+    if (!before) return;
+    const newer = (record.observedAt ?? 0) >= (before.observedAt ?? 0);
+    await this.#tables.portState.update(
+      this.#session,
+      {
+        observed: newer ? record.observed : before.observed,
+        observedAt: newer ? record.observedAt : before.observedAt,
+        observedVersion: Math.max(record.observedVersion, before.observedVersion),
+      },
+      place,
+    );
+  }
+
+  async delete(switchName: string, port: PortId): Promise<void> {
+    await this.#tables.portState.delete(this.#session, { switch: switchName, port });
+  }
+
+  async #select(where: Where<PortStateRow>): Promise<readonly PortRecord[]> {
+    const order = { switch: 'ASC', port: 'ASC' } as const;
+    return (await this.#tables.portState.select(this.#session, where, { order })).map(toRecord);
+  }
+}
+
+function toRecord(row: PortStateRow): PortRecord {
+  return { ...row, port: row.port as PortId, machineId: row.machineId as MachineId | null };
+}

@@ -1,0 +1,42 @@
+import type { DataSource } from 'typeorm';
+import { alarmSchema, principalSchema, secretKeySchema } from './schema/access.ts';
+import { bootConversationSchema, bootMacSchema } from './schema/boot.ts';
+import { claimSchema, deploymentSchema } from './schema/claim.ts';
+import { imageSchema } from './schema/image.ts';
+import { operationSchema, stepSchema } from './schema/journal.ts';
+import { diskSchema, interfaceSchema, machineSchema } from './schema/machine.ts';
+import { fabricSchema } from './schema/network.ts';
+import { cloudSchema, clusterSchema, podSchema, siteSchema, zoneSchema } from './schema/place.ts';
+import { portStateSchema, rackConfigSchema, switchSchema, wireSchema } from './schema/rack.ts';
+import { Table } from './table.ts';
+
+/** The tables that the repositories write, with their composed statements: made once per database. */
+export type Tables = ReturnType<typeof createTables>;
+
+export function createTables(source: DataSource) {
+  return {
+    site: new Table(source, siteSchema),
+    cloud: new Table(source, cloudSchema),
+    zone: new Table(source, zoneSchema),
+    pod: new Table(source, podSchema),
+    cluster: new Table(source, clusterSchema),
+    fabric: new Table(source, fabricSchema),
+    rackConfig: new Table(source, rackConfigSchema),
+    switch: new Table(source, switchSchema),
+    wire: new Table(source, wireSchema),
+    machine: new Table(source, machineSchema),
+    interface: new Table(source, interfaceSchema),
+    disk: new Table(source, diskSchema),
+    portState: new Table(source, portStateSchema),
+    image: new Table(source, imageSchema),
+    claim: new Table(source, claimSchema),
+    deployment: new Table(source, deploymentSchema),
+    operation: new Table(source, operationSchema),
+    step: new Table(source, stepSchema),
+    bootConversation: new Table(source, bootConversationSchema),
+    bootMac: new Table(source, bootMacSchema),
+    principal: new Table(source, principalSchema),
+    alarm: new Table(source, alarmSchema),
+    secretKey: new Table(source, secretKeySchema),
+  };
+}
