@@ -2,7 +2,7 @@ import type { ErrorParts, Evidence, JsonObject } from '../../../plugin-api/index
 import type { Requester } from '../access/principal.ts';
 import type { MachineId } from '../machine/machine.ts';
 
-export type OperationKind = 'enrol' | 'commission' | 'start' | 'stop' | 'destroy' | 'erase' | 'release-fence';
+export type OperationKind = 'commission' | 'start' | 'stop' | 'destroy' | 'erase';
 
 /** `running` and `undoing` are active; the others are ends. */
 export type OperationState = 'running' | 'undoing' | 'done' | 'failed' | 'cancelled';
@@ -41,7 +41,7 @@ export interface OperationRecord {
   readonly heartbeat: number;
 }
 
-export type StepState = 'intent' | 'waiting' | 'done' | 'failed' | 'unknown' | 'cancelled';
+export type StepState = 'intent' | 'done' | 'failed' | 'unknown' | 'cancelled';
 
 /** One attempt at one step. The outcome of a step and the intent of the next are written in one transaction. */
 export interface StepRecord {

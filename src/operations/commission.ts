@@ -1,0 +1,189 @@
+import {
+  DeviceError,
+  type EraseGrade,
+  type Inventory,
+  type JsonObject,
+  type PhaseProgress,
+} from '../../plugin-api/index.ts';
+import type { Machine } from '../core/machine/machine.ts';
+import { describePlace } from '../core/rack/wiring.ts';
+import { ServiceError } from '../kernel/errors/service-error.ts';
+import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
+import { moveMachine, quarantine } from './machine-state.ts';
+import { enginePhase, orderId } from './steps/engine-phase.ts';
+import { erasePhase } from './steps/erase-phase.ts';
+import { backToProvisioning, provisioningWishes, settlePorts } from './steps/port-steps.ts';
+import { powerOff } from './steps/power-steps.ts';
+
+export interface CommissionInput extends JsonObject {
+  /** Erase after the inventory; `none` accepts the disks as they are, shown on the machine. */
+  readonly grade: EraseGrade;
+}
+
+interface CommissionContext extends JsonObject {
+  readonly grade: EraseGrade;
+}
+
+type Run = StepRun<CommissionContext>;
+
+/** From an enrolled machine to a ready one: BMC and wiring checked, inventory taken, disks erased. */
+export const commission: StepList<CommissionContext> = {
+  name: 'commission',
+  version: 1,
+  kind: 'commission',
+  cancellable: true,
+  onFailure: 'undo',
+  steps: [
+    probeBmc(),
+    checkWiring(),
+    powerOff('power.off'),
+    settlePorts<CommissionContext>('ports.provisioning', provisioningWishes, { undo: backToProvisioning }),
+    ...enginePhase<CommissionContext>({
+      phase: 'commission',
+      order: async (run) => {
+        const machine = await run.machine();
+        const macs = machine.nics.map((nic) => nic.mac);
+        return {
+          id: orderId(run, 'commission'),
+          machineId: machine.id,
+          hostname: machine.hostname,
+          macs,
+          phase: 'commission',
+        };
+      },
+      onDone: takeInventory,
+    }),
+    ...erasePhase<CommissionContext>((context) => context.grade !== 'none'),
+    {
+      name: 'finish',
+      kind: 'checkable',
+      run: async (run) =>
+        done(`${(await run.machine()).hostname}: ready`, {
+          commit: async (tx) => {
+            const clean =
+              run.context.grade === 'none'
+                ? {
+                    grade: 'none' as const,
+                    at: run.world.clock.now(),
+                    evidence: {
+                      summary: `disks accepted as they are by ${run.operation.requester.principal}`,
+                      verified: false,
+                    },
+                  }
+                : undefined;
+            await moveMachine(tx, run.operation.machineId, 'ready', {
+              quarantine: null,
+              ...(clean && { clean }),
+            });
+          },
+        }),
+      undo: { none: 'it is the last step' },
+      plan: async () => ['machine ready'],
+    },
+  ],
+  failed: {
+    commit: async (tx, run) => {
+      await moveMachine(tx, run.operation.machineId, 'new');
+    },
+  },
+  stuck: {
+    commit: async (tx, run, error) => {
+      await moveMachine(tx, run.operation.machineId, 'new');
+      if (error)
+        await quarantine(tx, run.world, run.operation.machineId, error, error.code === 'operation.fenced');
+    },
+  },
+};
+
+/** First contact with the BMC: credentials, cipher suite, power. */
+function probeBmc(): Step<CommissionContext> {
+  return {
+    name: 'bmc.probe',
+    kind: 'checkable',
+    prepare: async (tx, run) => {
+      await moveMachine(tx, run.operation.machineId, 'commissioning');
+    },
+    run: async (run) => {
+      const { grade } = run.operation.input as CommissionInput;
+      const { state, suite } = await run.world.power.probe(await run.machine(), run.signal);
+      return done(`the BMC answers with cipher suite ${suite}; power ${state}`, {
+        context: { grade },
+        commit: async (tx) => {
+          const machine = await tx.machines.find(run.operation.machineId);
+          if (machine?.bmc && machine.bmc.knownSuite !== suite)
+            await tx.machines.update({ ...machine, bmc: { ...machine.bmc, knownSuite: suite } });
+        },
+      });
+    },
+    undo: { none: 'it only reads' },
+    plan: async (run) => [`log in to the BMC of ${(await run.machine()).hostname}`],
+  };
+}
+
+function checkWiring(): Step<CommissionContext> {
+  return {
+    name: 'wiring.check',
+    kind: 'checkable',
+    pure: true,
+    run: async (run) => {
+      const machine = await run.machine();
+      if (machine.wiring === 'none') return done('wiring is declared none: its ports are left alone');
+      const wiring = await run.world.ports.wiring(machine);
+      if (wiring.length === 0)
+        throw new ServiceError({
+          code: 'wiring.none',
+          what: 'none of its MACs is in the rack config',
+          where: machine.hostname,
+        });
+      return done(`connected: ${wiring.map((port) => `${port.mac} to ${describePlace(port)}`).join(', ')}`);
+    },
+    undo: { none: 'it only reads' },
+  };
+}
+
+/** The machine is what its inventory says; NICs known from the rack config stay first, in their order. */
+async function takeInventory(run: Run, progress: PhaseProgress): Promise<Outcome<CommissionContext>> {
+  const { inventory } = progress;
+  if (!inventory)
+    throw new DeviceError({ code: 'deploy.agent-failed', what: 'the machine sent no inventory' });
+  const machine = await run.machine();
+  const missing = machine.nics.filter((nic) => !inventory.nics.some((seen) => seen.mac === nic.mac));
+  if (missing.length > 0) {
+    throw new DeviceError({
+      code: 'deploy.agent-failed',
+      retry: 'operator',
+      what: `the machine has no NIC ${missing.map((nic) => nic.mac).join(', ')}`,
+      where: machine.hostname,
+      said: `NICs ${inventory.nics.map((nic) => nic.mac).join(', ')}`,
+      remedy: 'correct the MACs of the enrolment or the rack config',
+    });
+  }
+  return done(
+    `${inventory.cpus} CPUs, ${Math.round(inventory.memoryBytes / 2 ** 20)} MiB, ${inventory.nics.length} NICs, disks ` +
+      (inventory.disks
+        .map((disk) => `${disk.name} ${disk.serial} ${Math.round(disk.bytes / 2 ** 20)} MiB`)
+        .join(', ') || 'none'),
+    {
+      commit: async (tx) => {
+        const fresh = await tx.machines.find(machine.id);
+        if (fresh) await tx.machines.update({ ...fresh, ...asInventoried(fresh, inventory) });
+      },
+    },
+  );
+}
+
+function asInventoried(machine: Machine, inventory: Inventory): Partial<Machine> {
+  const { cpus, memoryBytes, architecture, product, serial, disks, nics } = inventory;
+  const known = machine.nics.map((nic) => nic.mac);
+  const rank = (mac: (typeof known)[number]): number =>
+    known.includes(mac) ? known.indexOf(mac) : known.length;
+  return {
+    cpus,
+    memoryBytes,
+    architecture,
+    product,
+    serial,
+    disks,
+    nics: [...nics].sort((a, b) => rank(a.mac) - rank(b.mac)),
+  };
+}

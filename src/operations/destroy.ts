@@ -1,0 +1,170 @@
+import { CodedError, type EraseGrade, type JsonObject } from '../../plugin-api/index.ts';
+import type { Tx } from '../core/storage/storage.ts';
+import { ServiceError } from '../kernel/errors/service-error.ts';
+import { done, type Step, type StepList, type StepRun } from './journal/step.ts';
+import { isFenced, moveMachine, quarantine } from './machine-state.ts';
+import { erasePhase } from './steps/erase-phase.ts';
+import { fencePorts, parkWishes, provisioningWishes, settlePorts } from './steps/port-steps.ts';
+import { tryOff } from './steps/power-steps.ts';
+
+export interface DestroyInput extends JsonObject {
+  readonly externalId: string;
+  readonly grade: EraseGrade;
+}
+
+interface DestroyContext extends JsonObject {
+  /** Power off could not be confirmed: the ports are shut instead, and the erase stays pending (law 4c). */
+  readonly fenced: boolean;
+}
+
+type Run = StepRun<DestroyContext>;
+
+/** The name of the step after which the tenant is gone, and the caller may be answered while the erase goes on. */
+export const releasedStep = 'ports.clear';
+
+/**
+ * Destroy: off, confirmed, or fenced → tenant VLANs off, read back → provisioning → erase → evidence → ready, claim dropped.
+ * It must converge: where it fails it stands, and is asked for again.
+ */
+export const destroy: StepList<DestroyContext> = {
+  name: 'destroy',
+  version: 1,
+  kind: 'destroy',
+  cancellable: false,
+  onFailure: 'stand',
+  steps: [
+    offOrFenced(),
+    fence(),
+    settlePorts<DestroyContext>(releasedStep, parkWishes, { applies: notFenced }),
+    settlePorts<DestroyContext>('ports.provisioning', provisioningWishes, { applies: toErase }),
+    ...erasePhase<DestroyContext>(toErase),
+    finish(),
+  ],
+  failed: {
+    commit: async (tx, run, error) => {
+      const gone = (await tx.journal.steps(run.operation.id)).some(
+        (step) => step.name === releasedStep && step.state === 'done',
+      );
+      await moveMachine(tx, run.operation.machineId, 'failed');
+      // The tenant is gone from the network: nobody needs this claim any more, but the disks are not proven clean.
+      if (gone) await endTenancy(tx, run);
+      if (gone && error) await quarantine(tx, run.world, run.operation.machineId, error, false);
+    },
+  },
+  stuck: { commit: async () => undefined },
+};
+
+function notFenced(context: DestroyContext): boolean {
+  return !context.fenced;
+}
+
+/** The grade stands in the input; `applies` sees the context only, so the first step copies it there. */
+function toErase(context: DestroyContext): boolean {
+  return !context.fenced && context['grade'] !== 'none';
+}
+
+function offOrFenced(): Step<DestroyContext> {
+  return {
+    name: 'power.off',
+    kind: 'checkable',
+    prepare: async (tx, run) => {
+      await moveMachine(tx, run.operation.machineId, 'releasing');
+    },
+    run: async (run) => {
+      const { grade } = inputOf(run);
+      const failure = await tryOff(run);
+      return failure === null
+        ? done('off, confirmed', { context: { fenced: false, grade } })
+        : done(`power off cannot be confirmed: ${failure.message}`, {
+            verified: false,
+            context: { fenced: true, grade },
+          });
+    },
+    undo: { none: 'a destroy is not undone' },
+    plan: async (run) => [
+      run.world.power.planTurn(await run.machine(), 'off'),
+      'if that cannot be confirmed: shut every port, quarantine the machine',
+    ],
+  };
+}
+
+function fence(): Step<DestroyContext> {
+  return {
+    name: 'ports.fence',
+    kind: 'checkable',
+    applies: (context) => context.fenced,
+    run: async (run) => {
+      const shut = await fencePorts(run);
+      if (await run.world.storage.run((tx) => isFenced(tx, run.operation.machineId))) return done(shut);
+      throw new ServiceError({
+        code: 'operation.fenced',
+        retry: 'later',
+        what: `power is unknown ${shut}`,
+        where: (await run.machine()).hostname,
+      });
+    },
+    undo: { none: 'a destroy is not undone' },
+    plan: async () => [],
+  };
+}
+
+function finish(): Step<DestroyContext> {
+  return {
+    name: 'finish',
+    kind: 'checkable',
+    run: async (run) => {
+      const { grade } = inputOf(run);
+      const { hostname } = await run.machine();
+      if (run.context.fenced) {
+        const reason = new CodedError({
+          code: 'operation.fenced',
+          retry: 'operator',
+          what: 'fenced, power unknown; the erase is pending',
+          where: hostname,
+        });
+        return done(`${hostname}: fenced and quarantined, the erase is pending`, {
+          commit: async (tx) => {
+            await moveMachine(tx, run.operation.machineId, 'failed', { clean: null });
+            await endTenancy(tx, run);
+            await quarantine(tx, run.world, run.operation.machineId, reason, true);
+          },
+        });
+      }
+      if (grade === 'none') {
+        const evidence = {
+          summary: `no erase: ${run.operation.requester.principal} chose grade none`,
+          verified: false,
+        };
+        return done(`${hostname}: ready, not erased (grade none)`, {
+          commit: async (tx) => {
+            await moveMachine(tx, run.operation.machineId, 'ready', {
+              clean: { grade, at: run.world.clock.now(), evidence },
+            });
+            await endTenancy(tx, run);
+          },
+        });
+      }
+      return done(`${hostname}: erased and ready`, {
+        commit: async (tx) => {
+          await moveMachine(tx, run.operation.machineId, 'ready');
+          await endTenancy(tx, run);
+        },
+      });
+    },
+    undo: { none: 'it is the last step' },
+    plan: async (run) => [`machine ready, claim of ${inputOf(run).externalId} dropped`],
+  };
+}
+
+async function endTenancy(tx: Tx, run: Run): Promise<void> {
+  const { machineId } = run.operation;
+  const claim = await tx.claims.find(machineId);
+  if (claim) await tx.claims.delete(machineId, claim.externalId);
+  const deployment = await tx.deployments.current(machineId);
+  if (deployment)
+    await tx.deployments.update({ ...deployment, state: 'ended', endedAt: run.world.clock.now() });
+}
+
+function inputOf(run: Run): DestroyInput {
+  return run.operation.input as DestroyInput;
+}

@@ -1,0 +1,46 @@
+import type { EraseGrade, JsonObject } from '../../plugin-api/index.ts';
+import { done, type StepList } from './journal/step.ts';
+import { moveMachine, quarantine } from './machine-state.ts';
+import { erasePhase } from './steps/erase-phase.ts';
+import { provisioningWishes, settlePorts } from './steps/port-steps.ts';
+import { powerOff } from './steps/power-steps.ts';
+
+export interface EraseInput extends JsonObject {
+  readonly grade: Exclude<EraseGrade, 'none'>;
+}
+
+/** Erases a machine that nobody holds, so that it is ready again: after a failed Start, or because an operator asks. */
+export const erase: StepList = {
+  name: 'erase',
+  version: 1,
+  kind: 'erase',
+  cancellable: false,
+  onFailure: 'stand',
+  steps: [
+    powerOff('power.off'),
+    settlePorts('ports.provisioning', provisioningWishes),
+    ...erasePhase(() => true),
+    {
+      name: 'finish',
+      kind: 'checkable',
+      run: async (run) =>
+        done(`${(await run.machine()).hostname}: erased and ready`, {
+          commit: async (tx) => {
+            // The proof that a fence or a failed erase was waiting for.
+            await moveMachine(tx, run.operation.machineId, 'ready', { quarantine: null });
+          },
+        }),
+      undo: { none: 'it is the last step' },
+      plan: async () => ['machine ready'],
+    },
+  ],
+  failed: {
+    commit: async (tx, run, error) => {
+      const machine = await tx.machines.find(run.operation.machineId);
+      if (machine?.state === 'erasing') await moveMachine(tx, machine.id, 'failed');
+      if (error)
+        await quarantine(tx, run.world, run.operation.machineId, error, machine?.quarantine?.fenced ?? false);
+    },
+  },
+  stuck: { commit: async () => undefined },
+};

@@ -1,0 +1,524 @@
+import { setMaxListeners } from 'node:events';
+import { CodedError, type Duration, type JsonObject } from '../../../plugin-api/index.ts';
+import type { Machine } from '../../core/machine/machine.ts';
+import type {
+  ErrorRecord,
+  OperationRecord,
+  StepRecord,
+  StepState,
+} from '../../core/storage/journal-records.ts';
+import type { Tx } from '../../core/storage/storage.ts';
+import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
+import type { World } from '../world.ts';
+import type { Outcome, Step, StepContext, StepList, StepRun, Undo } from './step.ts';
+
+/** Thrown through an execution that must stop without writing anything more: lease lost, or the service shuts down. */
+class Abandoned extends Error {}
+
+class Cancelled extends Error {}
+
+/** A finished step whose record is not written yet: it goes into the transaction of the next intent. */
+interface Carry {
+  readonly record: StepRecord;
+  readonly commit?: ((tx: Tx) => Promise<void>) | undefined;
+}
+
+export interface ExecutionHooks {
+  /**
+   * Called right after an intent is durable (`:intent`) and right after the effect, before its outcome is written
+   * (`:effect`): where a crash may cut.
+   */
+  readonly onBoundary?: ((name: string) => void) | undefined;
+}
+
+/**
+ * One operation being carried out by this process, from wherever the journal says it stands to its end. It is the only
+ * writer of the operation (its fence travels with each write) and of its steps.
+ */
+export class Execution {
+  readonly #world: World;
+  readonly #list: StepList;
+  readonly #hooks: ExecutionHooks;
+  #operation: OperationRecord;
+  #steps: StepRecord[] = [];
+  /** Aborted for good: lease lost, shutdown. */
+  readonly #abandon = new AbortController();
+  readonly #cancel = new AbortController();
+  #wake: (() => void) | null = null;
+  #deadlineAt = 0;
+
+  constructor(world: World, list: StepList, operation: OperationRecord, hooks: ExecutionHooks = {}) {
+    this.#world = world;
+    this.#list = list;
+    this.#operation = operation;
+    this.#hooks = hooks;
+    // Every wait of the operation hangs on these two; they all let go again.
+    setMaxListeners(0, this.#abandon.signal, this.#cancel.signal);
+    if (operation.cancel) this.#cancel.abort(new Cancelled());
+  }
+
+  get operation(): OperationRecord {
+    return this.#operation;
+  }
+
+  /** Stops without another write: the operation stays active in the journal, for whoever takes it over. */
+  abandon(): void {
+    this.#abandon.abort(new Abandoned());
+  }
+
+  /** A cancel request is in the journal: heed it at the next safe point. */
+  cancel(request: NonNullable<OperationRecord['cancel']>): void {
+    if (!this.#list.cancellable || this.#operation.state !== 'running') return;
+    this.#operation = { ...this.#operation, cancel: request };
+    this.#cancel.abort(new Cancelled());
+  }
+
+  /** Something it may wait for has changed. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Carries the operation to its end; returns normally also when abandoned. */
+  async run(): Promise<void> {
+    const heartbeat = this.#heartbeats();
+    try {
+      const recorded = await this.#world.storage.run((tx) => tx.journal.steps(this.#operation.id));
+      this.#steps = [...recorded];
+      // Wall time is read once: from here on a clock that jumps changes nothing.
+      const left = this.#operation.deadlineAt - this.#world.clock.now();
+      this.#deadlineAt = this.#world.clock.monotonic() + left;
+      if (this.#operation.state === 'running') await this.#forward();
+      if (this.#operation.state === 'undoing') await this.#undo();
+    } catch (thrown) {
+      if (!this.#abandon.signal.aborted && asCodedError(thrown).code !== 'operation.lease-lost') throw thrown;
+    } finally {
+      this.abandon();
+      await heartbeat;
+    }
+  }
+
+  async #heartbeats(): Promise<void> {
+    const { clock, storage, timings } = this.#world;
+    try {
+      for (;;) {
+        await clock.sleep(timings.leaseHeartbeat, this.#abandon.signal);
+        const { held, cancel } = await storage.run(async (tx) => {
+          const beat = await tx.journal.beat(this.#operation.id, this.#operation.fence);
+          return { held: beat, cancel: (await tx.journal.find(this.#operation.id))?.cancel ?? null };
+        });
+        if (!held) {
+          this.abandon();
+          return;
+        }
+        if (cancel && !this.#cancel.signal.aborted) this.cancel(cancel);
+      }
+    } catch (thrown) {
+      if (!this.#abandon.signal.aborted) {
+        this.#world.log.error(
+          { operation: this.#operation.id, error: asCodedError(thrown).message },
+          'heartbeat failed',
+        );
+      }
+    }
+  }
+
+  // ---- forward ----------------------------------------------------------------------------------------------------
+
+  async #forward(): Promise<void> {
+    let carry: Carry | null = null;
+    for (const step of this.#list.steps) {
+      const last = this.#lastRecord(step.name, 'do');
+      if (last?.state === 'done') continue;
+      if (step.applies && !step.applies(this.#operation.context)) continue;
+      let cut = last?.state === 'intent';
+      let attempt = last?.attempt ?? 0;
+      for (;;) {
+        if (!cut) {
+          const stop = this.#stopReason();
+          if (stop) return this.#turnBack(carry, null, stop);
+          attempt += 1;
+          const refused: CodedError | null = await this.#writeIntent(step, attempt, carry);
+          carry = null;
+          if (refused)
+            return this.#turnBack(null, this.#newRecord(step, 'do', attempt, 'failed', refused), refused);
+        }
+        const ended: CodedError | Carry = await this.#attempt(step, cut);
+        cut = false;
+        if (!(ended instanceof CodedError)) {
+          carry = ended;
+          break;
+        }
+        const record = this.#endRecord(step.name, ended);
+        if (!this.#mayRetry(step, ended, attempt)) return this.#turnBack(null, record, ended);
+        await this.#write(null, record);
+        await this.#pauseBeforeRetry(attempt);
+      }
+    }
+    const final = carry;
+    const ended: OperationRecord = { ...this.#operation, state: 'done', endedAt: this.#world.clock.now() };
+    await this.#writeOperation(ended, async (tx) => {
+      if (final) {
+        await tx.journal.putStep(final.record);
+        await final.commit?.(tx);
+      }
+    });
+    if (final) this.#remember(final.record);
+  }
+
+  /** Why the operation may not go on at this safe point, if so. */
+  #stopReason(): CodedError | null {
+    if (this.#cancel.signal.aborted) return this.#cancelError();
+    if (this.#world.clock.monotonic() >= this.#deadlineAt) return this.#deadlineError();
+    return null;
+  }
+
+  #cancelError(): ServiceError {
+    const by = this.#operation.cancel?.requester;
+    return new ServiceError({
+      code: 'operation.cancelled',
+      what: `cancelled by ${by?.principal ?? 'somebody'}: ${by?.reason ?? 'no reason given'}`,
+    });
+  }
+
+  #deadlineError(): ServiceError {
+    return new ServiceError({
+      code: 'operation.deadline',
+      what: `the ${this.#operation.kind} ran out of time`,
+      where: this.#operation.id,
+    });
+  }
+
+  #mayRetry(step: Step, error: CodedError, attempt: number): boolean {
+    if (error.retry !== 'later' || this.#stopReason()) return false;
+    return attempt < (step.attempts ?? (step.kind === 'at-most-once' ? 1 : 3));
+  }
+
+  async #pauseBeforeRetry(attempt: number): Promise<void> {
+    const pause = (this.#world.timings.retryDelay * 2 ** (attempt - 1)) as Duration;
+    const signal = AbortSignal.any([this.#abandon.signal, this.#cancel.signal]);
+    await this.#world.clock.sleep(pause, signal).catch(() => this.#throwIfAbandoned());
+  }
+
+  /** The previous step's outcome and this step's intent, with the domain changes of both, in one transaction. */
+  async #writeIntent(step: Step, attempt: number, carry: Carry | null): Promise<CodedError | null> {
+    const record = this.#newRecord(step, 'do', attempt, 'intent');
+    const settle = async (tx: Tx): Promise<void> => {
+      if (!carry) return;
+      await tx.journal.putStep(carry.record);
+      await carry.commit?.(tx);
+    };
+    const refusal: { error?: CodedError } = {};
+    try {
+      await this.#writeOperation(this.#operation, async (tx) => {
+        await settle(tx);
+        try {
+          await step.prepare?.(tx, this.#stepRun(step, this.#abandon.signal));
+        } catch (thrown) {
+          refusal.error = asCodedError(thrown);
+          throw thrown;
+        }
+        await tx.journal.putStep(record);
+      });
+    } catch (thrown) {
+      if (!refusal.error || asCodedError(thrown).code === 'operation.lease-lost') throw thrown;
+      await this.#writeOperation(this.#operation, settle);
+    }
+    if (carry) this.#remember(carry.record);
+    if (refusal.error) return refusal.error;
+    this.#remember(record);
+    this.#hooks.onBoundary?.(`${this.#list.name}:${step.name}:intent`);
+    return null;
+  }
+
+  /** One attempt, including its waiting. Returns the outcome to carry, or the error. */
+  async #attempt(step: Step, cut: boolean): Promise<CodedError | Carry> {
+    const signal = this.#signalFor(step);
+    const run = this.#stepRun(step, signal);
+    const started = this.#world.clock.monotonic();
+    try {
+      const outcome = cut ? await this.#afterCut(step, run) : await step.run(run);
+      this.#hooks.onBoundary?.(`${this.#list.name}:${step.name}:effect`);
+      this.#world.metrics.stepSeconds.observe(
+        { step: step.name, outcome: 'done' },
+        (this.#world.clock.monotonic() - started) / 1_000,
+      );
+      if (outcome.context) {
+        const context = { ...this.#operation.context, ...(outcome.context as JsonObject) };
+        this.#operation = { ...this.#operation, context };
+      }
+      const record: StepRecord = {
+        ...this.#lastRecord(step.name, 'do')!,
+        state: 'done',
+        endedAt: this.#world.clock.now(),
+        evidence: outcome.evidence,
+      };
+      return { record, commit: outcome.commit };
+    } catch (thrown) {
+      this.#throwIfAbandoned();
+      this.#world.metrics.stepSeconds.observe(
+        { step: step.name, outcome: 'failed' },
+        (this.#world.clock.monotonic() - started) / 1_000,
+      );
+      if (signal.aborted) return this.#cancel.signal.aborted ? this.#cancelError() : this.#deadlineError();
+      const error = asCodedError(thrown);
+      if (error.code === 'internal.bug')
+        this.#world.log.error({ err: thrown, operation: this.#operation.id, step: step.name }, 'step failed');
+      return error;
+    }
+  }
+
+  /** A step that a crash cut: look before doing (law 1). */
+  async #afterCut(step: Step, run: StepRun): Promise<Outcome> {
+    if (step.kind === 'checkable') return (await step.check?.(run)) ?? (await step.run(run));
+    if (step.resolve) return step.resolve(run);
+    throw new ServiceError({
+      code: 'operation.unknown-outcome',
+      what: `${step.name} was cut off and must not be repeated`,
+      where: run.operation.id,
+    });
+  }
+
+  // ---- back -------------------------------------------------------------------------------------------------------
+
+  /** Writes the failure and decides the way: undo, or stand. */
+  async #turnBack(carry: Carry | null, failed: StepRecord | null, error: CodedError): Promise<void> {
+    this.#throwIfAbandoned();
+    const undo = this.#list.onFailure === 'undo';
+    const next: OperationRecord = {
+      ...this.#operation,
+      state: undo ? 'undoing' : this.#endState(error),
+      error: errorRecord(error),
+    };
+    await this.#writeOperation(undo ? next : { ...next, endedAt: this.#world.clock.now() }, async (tx) => {
+      if (carry) {
+        await tx.journal.putStep(carry.record);
+        await carry.commit?.(tx);
+      }
+      if (failed) await tx.journal.putStep(failed);
+      if (!undo) await this.#list.failed.commit(tx, this.#stepRun(null, this.#abandon.signal), error);
+    });
+    if (carry) this.#remember(carry.record);
+    if (failed) this.#remember(failed);
+  }
+
+  #endState(error: CodedError): 'failed' | 'cancelled' {
+    return error.code === 'operation.cancelled' ? 'cancelled' : 'failed';
+  }
+
+  /** Walks back over every step that was begun, the last first. One undo that fails does not stop the others. */
+  async #undo(): Promise<void> {
+    const { clock, timings } = this.#world;
+    const failure = this.#operation.error!;
+    const until = clock.monotonic() + timings.undoBudget;
+    let undoError: CodedError | null = null;
+    for (const step of [...this.#list.steps].reverse()) {
+      const began = this.#lastRecord(step.name, 'do');
+      if (!began || 'none' in step.undo) continue;
+      const last = this.#lastRecord(step.name, 'undo');
+      if (last?.state === 'done') continue;
+      const error = await this.#undoStep(step, step.undo, until);
+      undoError ??= error;
+    }
+    const ending = undoError ? this.#list.stuck : this.#list.failed;
+    const cause = new CodedError(failure);
+    await this.#writeOperation(
+      {
+        ...this.#operation,
+        state: this.#endState(cause),
+        endedAt: clock.now(),
+        undoError: undoError && errorRecord(undoError),
+      },
+      (tx) => ending.commit(tx, this.#stepRun(null, this.#abandon.signal), undoError ?? cause),
+    );
+  }
+
+  async #undoStep(step: Step, undo: Undo<StepContext>, until: number): Promise<CodedError | null> {
+    const { clock } = this.#world;
+    for (let attempt = 1; ; attempt += 1) {
+      const record = this.#newRecord(step, 'undo', attempt, 'intent');
+      await this.#writeOperation(this.#operation, async (tx) => {
+        await undo.prepare?.(tx, this.#stepRun(step, this.#abandon.signal));
+        await tx.journal.putStep(record);
+      });
+      this.#remember(record);
+      this.#hooks.onBoundary?.(`${this.#list.name}:undo ${step.name}:intent`);
+      const budget = new AbortController();
+      const left = Math.max(0, until - clock.monotonic()) as Duration;
+      const timer = clock.sleep(left, AbortSignal.any([budget.signal, this.#abandon.signal])).then(
+        () => budget.abort(this.#deadlineError()),
+        () => undefined,
+      );
+      try {
+        const signal = AbortSignal.any([budget.signal, this.#abandon.signal]);
+        const outcome = await undo.run(this.#stepRun(step, signal));
+        const undone: StepRecord = {
+          ...record,
+          state: 'done',
+          endedAt: clock.now(),
+          evidence: outcome.evidence,
+        };
+        await this.#writeOperation(this.#operation, async (tx) => {
+          await tx.journal.putStep(undone);
+          await outcome.commit?.(tx);
+        });
+        this.#remember(undone);
+        return null;
+      } catch (thrown) {
+        this.#throwIfAbandoned();
+        const error = asCodedError(budget.signal.aborted ? this.#deadlineError() : thrown);
+        const again = error.retry === 'later' && attempt < 5 && clock.monotonic() < until;
+        await this.#write(null, {
+          ...record,
+          state: 'failed',
+          endedAt: clock.now(),
+          error: errorRecord(error),
+        });
+        if (!again) return error;
+        await this.#pauseBeforeRetry(attempt);
+      } finally {
+        budget.abort();
+        await timer;
+      }
+    }
+  }
+
+  // ---- records ----------------------------------------------------------------------------------------------------
+
+  #stepRun(step: Step | null, signal: AbortSignal): StepRun {
+    const world = this.#world;
+    const operation = this.#operation;
+    let lastWritten = Number.NEGATIVE_INFINITY;
+    return {
+      world,
+      operation,
+      context: operation.context,
+      signal,
+      machine: (): Promise<Machine> => requireMachine(world, operation),
+      progress: (activity, percent = null) => {
+        if (!step) return;
+        const now = world.clock.monotonic();
+        if (now - lastWritten < 1_000) return;
+        lastWritten = now;
+        this.#writeProgress(step.name, activity, percent).catch(() => undefined);
+      },
+      pause: (time) => this.#pause(time, signal),
+    };
+  }
+
+  #signalFor(step: Step): AbortSignal {
+    const deadline = new AbortController();
+    const left = Math.max(0, this.#deadlineAt - this.#world.clock.monotonic()) as Duration;
+    const signals = [this.#abandon.signal, deadline.signal];
+    if (step.interruptible) signals.push(this.#cancel.signal);
+    this.#world.clock.sleep(left, this.#abandon.signal).then(
+      () => deadline.abort(new Error('deadline')),
+      () => undefined,
+    );
+    return AbortSignal.any(signals);
+  }
+
+  async #pause(time: Duration, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = (): void => woken.abort(new Error('woken'));
+    try {
+      await this.#world.clock.sleep(time, AbortSignal.any([signal, woken.signal]));
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+    } finally {
+      this.#wake = null;
+    }
+  }
+
+  #lastRecord(name: string, direction: 'do' | 'undo'): StepRecord | null {
+    return this.#steps.findLast((record) => record.name === name && record.direction === direction) ?? null;
+  }
+
+  #newRecord(
+    step: Step,
+    direction: 'do' | 'undo',
+    attempt: number,
+    state: StepState,
+    error?: CodedError,
+  ): StepRecord {
+    return {
+      operationId: this.#operation.id,
+      seq: this.#steps.length,
+      name: step.name,
+      kind: step.kind,
+      direction,
+      attempt,
+      state,
+      startedAt: this.#world.clock.now(),
+      endedAt: error ? this.#world.clock.now() : null,
+      progress: null,
+      evidence: null,
+      error: error ? errorRecord(error) : null,
+    };
+  }
+
+  #endRecord(name: string, error: CodedError): StepRecord {
+    const state: StepState =
+      error.code === 'operation.unknown-outcome' || error.code === 'power.outcome-unknown'
+        ? 'unknown'
+        : error.code === 'operation.cancelled'
+          ? 'cancelled'
+          : 'failed';
+    return {
+      ...this.#lastRecord(name, 'do')!,
+      state,
+      endedAt: this.#world.clock.now(),
+      error: errorRecord(error),
+    };
+  }
+
+  #remember(record: StepRecord): void {
+    this.#steps[record.seq] = record;
+    this.#world.events.emit('step', record);
+  }
+
+  async #write(operation: OperationRecord | null, record: StepRecord): Promise<void> {
+    await this.#writeOperation(operation ?? this.#operation, (tx) => tx.journal.putStep(record));
+    this.#remember(record);
+  }
+
+  /** The operation row goes into every write: it carries the fence that stops a late writer. */
+  async #writeOperation(operation: OperationRecord, more: (tx: Tx) => Promise<void>): Promise<void> {
+    this.#throwIfAbandoned();
+    const ended = operation.endedAt !== null && this.#operation.endedAt === null;
+    await this.#world.storage.run(async (tx) => {
+      await tx.journal.update(operation);
+      await more(tx);
+    });
+    this.#operation = { ...operation, cancel: this.#operation.cancel };
+    if (ended) this.#world.metrics.operations.inc({ kind: operation.kind, outcome: operation.state });
+    this.#world.events.emit('operation', this.#operation);
+  }
+
+  async #writeProgress(name: string, activity: string, percent: number | null): Promise<void> {
+    const last = this.#lastRecord(name, 'do');
+    if (last?.state !== 'intent') return;
+    if (last.progress?.activity === activity && last.progress.percent === percent) return;
+    const record: StepRecord = { ...last, progress: { activity, percent } };
+    this.#remember(record);
+    await this.#world.storage.run(async (tx) => {
+      await tx.journal.update(this.#operation);
+      await tx.journal.putStep(record);
+    });
+  }
+
+  #throwIfAbandoned(): void {
+    if (this.#abandon.signal.aborted) throw this.#abandon.signal.reason;
+  }
+}
+
+async function requireMachine(world: World, operation: OperationRecord): Promise<Machine> {
+  const machine = await world.storage.run((tx) => tx.machines.find(operation.machineId));
+  if (!machine)
+    throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${operation.machineId}` });
+  return machine;
+}
+
+export function errorRecord(error: CodedError): ErrorRecord {
+  const { code, retry, what, where, said, remedy } = error;
+  return { code, retry, what, where, said, remedy };
+}

@@ -1,0 +1,276 @@
+import { CodedError, parseMac, type Mac, type NicFacts, type Secret } from '../../plugin-api/index.ts';
+import type { Requester } from '../core/access/principal.ts';
+import type { CloudPlace, Machine, MachineId } from '../core/machine/machine.ts';
+import type { Tx } from '../core/storage/storage.ts';
+import { ServiceError } from '../kernel/errors/service-error.ts';
+import { newSystemId } from '../kernel/ids/ids.ts';
+import { moveMachine, quarantine } from './machine-state.ts';
+import type { World } from './world.ts';
+
+/** What an administrator says about a machine. */
+export interface Enrolment {
+  readonly hostname: string;
+  /** NICs in the order of their importance; the first connected one is used where only one can be. */
+  readonly macs: readonly string[];
+  readonly bmc: {
+    readonly driver?: string | undefined;
+    readonly host: string;
+    readonly port?: number | undefined;
+    readonly username: string;
+    readonly password: Secret;
+    readonly kg?: Secret | undefined;
+    readonly minSuite?: 3 | 17 | undefined;
+  };
+  readonly firmware?: 'legacy' | 'efi' | undefined;
+  readonly wiring?: 'managed' | 'none' | undefined;
+  readonly engine?: string | undefined;
+  readonly pool?: string | undefined;
+  readonly site?: string | undefined;
+  readonly rootDiskSerial?: string | undefined;
+  readonly cloudPlace?: Omit<CloudPlace, 'guid' | 'hostId'> | undefined;
+}
+
+/** Machines as administrators handle them: enrol, find, withhold, lift, forget. */
+export class Machines {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /**
+   * Enrols a machine; idempotent by BMC address and MACs: the same machine again is updated. A machine that merely showed up
+   * on the provisioning network is adopted.
+   * @throws ServiceError `machine.ambiguous` when address and MACs point at different machines.
+   */
+  async enrol(enrolment: Enrolment): Promise<Machine> {
+    const { clock, storage } = this.#world;
+    const macs = enrolment.macs.map(parseMac);
+    if (macs.length === 0)
+      throw new ServiceError({ code: 'request.invalid', what: 'a machine needs at least one MAC' });
+    if (new Set(macs).size < macs.length)
+      throw new ServiceError({ code: 'request.invalid', what: 'a MAC is given twice' });
+    if (Buffer.byteLength(enrolment.bmc.password.reveal()) > 20) {
+      throw new ServiceError({
+        code: 'request.invalid',
+        what: 'the BMC password is longer than 20 bytes, which IPMI 2.0 cannot carry (some BMCs keep only 16)',
+      });
+    }
+    return storage.run(async (tx) => {
+      const known = await this.#known(tx, enrolment, macs);
+      if (known) {
+        if (await tx.journal.active(known.id))
+          throw new ServiceError({
+            code: 'operation.conflict',
+            what: 'an operation is running',
+            where: known.hostname,
+          });
+        return tx.machines.update({ ...known, ...described(known.id, enrolment, macs, known) });
+      }
+      const twin = await tx.machines.findByHostname(enrolment.hostname);
+      if (twin)
+        throw new ServiceError({
+          code: 'machine.ambiguous',
+          what: `the name ${enrolment.hostname} belongs to machine ${twin.id} with another BMC and other MACs`,
+        });
+      const id = newSystemId() as MachineId;
+      const machine: Machine = {
+        id,
+        state: 'new',
+        architecture: 'x86_64',
+        cpus: 0,
+        memoryBytes: 0,
+        serial: '',
+        product: '',
+        disks: [],
+        clean: null,
+        quarantine: null,
+        power: null,
+        createdAt: clock.now(),
+        version: 1,
+        ...described(id, enrolment, macs, null),
+      };
+      await tx.machines.insert(machine);
+      return machine;
+    });
+  }
+
+  async #known(tx: Tx, enrolment: Enrolment, macs: readonly Mac[]): Promise<Machine | null> {
+    const found = new Map<MachineId, Machine>();
+    const byBmc = await tx.machines.findByBmc(enrolment.bmc.host, enrolment.bmc.port ?? 623);
+    if (byBmc) found.set(byBmc.id, byBmc);
+    for (const mac of macs) {
+      const byMac = await tx.machines.findByMac(mac);
+      if (byMac) found.set(byMac.id, byMac);
+    }
+    if (found.size > 1) {
+      throw new ServiceError({
+        code: 'machine.ambiguous',
+        what: `BMC address and MACs point at ${[...found.values()].map((machine) => machine.hostname).join(' and ')}`,
+      });
+    }
+    return [...found.values()][0] ?? null;
+  }
+
+  /** By system id, or by hostname. */
+  async find(name: string): Promise<Machine> {
+    const machine = await this.#world.storage.run(
+      async (tx) => (await tx.machines.find(name as MachineId)) ?? (await tx.machines.findByHostname(name)),
+    );
+    if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine "${name}"` });
+    return machine;
+  }
+
+  list(): Promise<readonly Machine[]> {
+    return this.#world.storage.run((tx) => tx.machines.list());
+  }
+
+  /** Withholds a machine from new claims because a person says so. */
+  async quarantine(id: MachineId, requester: Requester): Promise<Machine> {
+    const error = new CodedError({
+      code: 'machine.quarantined',
+      retry: 'operator',
+      what: `${requester.principal}: ${requester.reason}`,
+    });
+    await this.#world.storage.run((tx) => quarantine(tx, this.#world, id, error, false));
+    return this.find(id);
+  }
+
+  /**
+   * Lifts a quarantine by a person's word. A machine without clean-disk evidence is not ready by that: it must be erased.
+   * @throws ServiceError when it is fenced and its BMC still cannot confirm that it is off.
+   */
+  async lift(id: MachineId): Promise<Machine> {
+    const { power, storage } = this.#world;
+    const machine = await this.find(id);
+    if (machine.quarantine?.fenced && (await power.state(machine)) !== 'off') {
+      throw new ServiceError({
+        code: 'operation.fenced',
+        what: 'the machine is fenced and its BMC says it is on',
+        where: machine.hostname,
+        remedy: 'switch it off first',
+      });
+    }
+    return storage.run(async (tx) => {
+      const fresh = await tx.machines.find(id);
+      if (!fresh) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
+      const ready = fresh.state === 'failed' && fresh.clean !== null;
+      return ready
+        ? moveMachine(tx, id, 'ready', { quarantine: null })
+        : tx.machines.update({ ...fresh, quarantine: null });
+    });
+  }
+
+  /** Keeps the id that CloudStack gave the machine's host row. */
+  async saveHostId(id: MachineId, hostId: string): Promise<void> {
+    await this.#world.storage.run(async (tx) => {
+      const machine = await tx.machines.find(id);
+      if (!machine?.cloudPlace || machine.cloudPlace.hostId === hostId) return;
+      await tx.machines.update({ ...machine, cloudPlace: { ...machine.cloudPlace, hostId } });
+    });
+  }
+
+  /** Forgets a machine that nobody holds. */
+  async forget(id: MachineId): Promise<void> {
+    await this.#world.storage.run(async (tx) => {
+      const machine = await tx.machines.find(id);
+      if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
+      const claim = await tx.claims.find(id);
+      if (claim)
+        throw new ServiceError({
+          code: 'claim.machine-taken',
+          what: `${claim.externalId} holds the machine`,
+          where: machine.hostname,
+        });
+      if (await tx.journal.active(id))
+        throw new ServiceError({
+          code: 'operation.conflict',
+          what: 'an operation is running',
+          where: machine.hostname,
+        });
+      await tx.machines.delete(id, machine.version);
+    });
+  }
+
+  /**
+   * The power of the instance on a machine as CloudStack may be told it: complete, or null where anything is uncertain: an
+   * operation runs, the BMC cannot be read, the machine is withheld (law 7).
+   */
+  async powerReport(id: MachineId): Promise<ReadonlyMap<string, 'PowerOn' | 'PowerOff'> | null> {
+    const { power, storage } = this.#world;
+    const before = await storage.run(async (tx) => ({
+      machine: await tx.machines.find(id),
+      claim: await tx.claims.find(id),
+      active: await tx.journal.active(id),
+    }));
+    if (!before.machine || before.machine.quarantine || before.active) return null;
+    if (!before.claim) return new Map();
+    const state = await power.state(before.machine).catch(() => null);
+    // An operation may have begun meanwhile and be the reason for what was read.
+    const active = await storage.run((tx) => tx.journal.active(id));
+    if (state === null || active) return null;
+    return new Map([[instanceName(before.claim.externalId), state === 'on' ? 'PowerOn' : 'PowerOff']]);
+  }
+}
+
+/** CloudStack's own name of the instance: the part of the external id after the cloud. */
+function instanceName(externalId: string): string {
+  return externalId.slice(externalId.indexOf('/') + 1);
+}
+
+function described(
+  id: MachineId,
+  enrolment: Enrolment,
+  macs: readonly Mac[],
+  known: Machine | null,
+): Pick<
+  Machine,
+  | 'hostname'
+  | 'site'
+  | 'pool'
+  | 'engine'
+  | 'wiring'
+  | 'bmc'
+  | 'firmware'
+  | 'nics'
+  | 'rootDiskSerial'
+  | 'cloudPlace'
+> {
+  const { bmc, cloudPlace, hostname } = enrolment;
+  const facts = (mac: Mac, index: number): NicFacts =>
+    known?.nics.find((nic) => nic.mac === mac) ?? {
+      name: `nic${index}`,
+      mac,
+      linkUp: false,
+      speedMbps: null,
+      neighbour: null,
+    };
+  return {
+    hostname,
+    site: enrolment.site ?? known?.site ?? 'default',
+    pool: enrolment.pool ?? known?.pool ?? 'default',
+    engine: enrolment.engine ?? known?.engine ?? 'native',
+    wiring: enrolment.wiring ?? known?.wiring ?? 'managed',
+    firmware: enrolment.firmware ?? known?.firmware ?? 'legacy',
+    rootDiskSerial: enrolment.rootDiskSerial ?? known?.rootDiskSerial ?? null,
+    nics: [...macs.map(facts), ...(known?.nics.filter((nic) => !macs.includes(nic.mac)) ?? [])],
+    bmc: {
+      driver: bmc.driver ?? 'ipmi',
+      host: bmc.host,
+      port: bmc.port ?? 623,
+      username: bmc.username,
+      password: bmc.password,
+      kg: bmc.kg ?? null,
+      privilege: 'operator',
+      minSuite: bmc.minSuite ?? 3,
+      knownSuite: known?.bmc?.host === bmc.host ? known.bmc.knownSuite : null,
+    },
+    cloudPlace: cloudPlace
+      ? {
+          ...cloudPlace,
+          guid: known?.cloudPlace?.guid ?? `csbm-${id}`,
+          hostId: known?.cloudPlace?.hostId ?? null,
+        }
+      : (known?.cloudPlace ?? null),
+  };
+}

@@ -1,0 +1,9 @@
+import type { OperationRecord, StepRecord } from '../core/storage/journal-records.ts';
+
+/** What the journal tells while it works; nobody may rely on it for truth, only to look sooner. */
+export interface OperationEvents {
+  operation: OperationRecord;
+  step: StepRecord;
+  /** Something changed outside that the operation may wait for (a boot conversation, say). */
+  wake: { readonly operationId: string };
+}

@@ -1,0 +1,433 @@
+import type { Duration, EraseGrade, JsonObject } from '../../plugin-api/index.ts';
+import type { Requester } from '../core/access/principal.ts';
+import type { Machine, MachineId } from '../core/machine/machine.ts';
+import type { OperationKind, OperationRecord } from '../core/storage/journal-records.ts';
+import type { Tx } from '../core/storage/storage.ts';
+import { asCodedError, ServiceError } from '../kernel/errors/service-error.ts';
+import { newSortableId } from '../kernel/ids/ids.ts';
+import { arbitrate } from './arbitration.ts';
+import { commission } from './commission.ts';
+import { destroy, releasedStep } from './destroy.ts';
+import { erase } from './erase.ts';
+import type { ExecutionHooks } from './journal/execution.ts';
+import { planOperation, type PlanSection } from './journal/planner.ts';
+import { Runner } from './journal/runner.ts';
+import { StepLists } from './journal/step-lists.ts';
+import { isFenced } from './machine-state.ts';
+import { startFirst, startKnown, type StartOrder } from './start.ts';
+import { stop } from './stop.ts';
+import type { World } from './world.ts';
+
+/** A command for one machine. */
+export type OperationRequest = {
+  readonly machineId: MachineId;
+  readonly requester: Requester;
+  readonly wait?: Duration | undefined;
+} & (
+  | ({
+      readonly kind: 'start';
+      /** The door knows that the instance never ran: `do_pxe` (law 5). */ readonly firstDeployment: boolean;
+    } & StartOrder)
+  | { readonly kind: 'stop'; readonly externalId: string; readonly force: boolean }
+  | { readonly kind: 'destroy'; readonly externalId: string; readonly grade?: EraseGrade | undefined }
+  | { readonly kind: 'commission'; readonly grade: EraseGrade }
+  | { readonly kind: 'erase'; readonly grade: Exclude<EraseGrade, 'none'> }
+);
+
+export interface OperationsOptions {
+  /** Name of this process in leases. */
+  readonly owner: string;
+  readonly defaultGrade: EraseGrade;
+  readonly hooks?: ExecutionHooks;
+}
+
+/** What a request came to. */
+export type Submitted =
+  | { readonly operation: OperationRecord; readonly joined: boolean }
+  /** Nothing needed doing: the reason, for the answer. */
+  | { readonly operation: null; readonly already: string };
+
+const lists = new StepLists()
+  .add(startFirst)
+  .add(startKnown)
+  .add(stop)
+  .add(destroy)
+  .add(commission)
+  .add(erase);
+
+/** All operations: asked for, arbitrated, planned, carried out, answered. The doors talk to this and own no rule. */
+export class Operations {
+  readonly #world: World;
+  readonly #runner: Runner;
+  readonly #defaultGrade: EraseGrade;
+
+  constructor(world: World, options: OperationsOptions) {
+    this.#world = world;
+    this.#defaultGrade = options.defaultGrade;
+    this.#runner = new Runner(world, lists, options.owner, options.hooks);
+    world.events.on('operation', (operation) => {
+      if (operation.endedAt !== null) this.#eraseIfLeftDirty(operation.machineId);
+    });
+  }
+
+  get active(): number {
+    return this.#runner.active;
+  }
+
+  /** The erase grade of whoever names none. */
+  get defaultGrade(): EraseGrade {
+    return this.#defaultGrade;
+  }
+
+  /** Takes over what an earlier process left, and erases what failed Starts left. To be called once, at start. */
+  async recover(): Promise<number> {
+    const taken = await this.#runner.recover();
+    const machines = await this.#world.storage.run((tx) => tx.machines.list());
+    for (const machine of machines) if (machine.state === 'failed') this.#eraseIfLeftDirty(machine.id);
+    return taken;
+  }
+
+  stop(): Promise<void> {
+    return this.#runner.stop();
+  }
+
+  /**
+   * Asks for an operation: begins it, joins the one that is the same command, or waits its turn, as the arbitration table
+   * says. Resolves once the operation is journaled.
+   * @throws ServiceError when it is refused.
+   */
+  async submit(request: OperationRequest): Promise<Submitted> {
+    const { storage } = this.#world;
+    for (;;) {
+      await this.#settleElsewhere(request);
+      const machine = await this.#machine(request.machineId);
+      const active = await storage.run((tx) => tx.journal.active(request.machineId));
+      if (!active) {
+        const begun = await this.#begin(machine, request);
+        if (begun) return begun;
+        continue;
+      }
+      const verdict = arbitrate(active, { kind: request.kind, joinKey: joinKeyOf(request) });
+      if (verdict === 'join') return { operation: active, joined: true };
+      if (verdict === 'refuse') throw await this.#busy(machine, active, request);
+      if (verdict === 'cancel') await this.cancel(active.id, request.requester);
+      await this.#runner.ended(active.id);
+    }
+  }
+
+  /** Submits and waits for the end, whatever it is. */
+  async perform(request: OperationRequest): Promise<OperationRecord | null> {
+    const submitted = await this.submit(request);
+    return submitted.operation && this.#runner.ended(submitted.operation.id);
+  }
+
+  /** Resolves with the ended operation. */
+  ended(id: string): Promise<OperationRecord> {
+    return this.#runner.ended(id);
+  }
+
+  /**
+   * For a Destroy whose erase may outlast the caller: resolves with the operation at its end, or, once `patience` is over, as
+   * soon as the tenant is gone from the network.
+   */
+  async endedOrReleased(id: string, patience: Duration): Promise<OperationRecord> {
+    const { clock, events, storage } = this.#world;
+    const ended = this.#runner.ended(id);
+    const timer = new AbortController();
+    const impatient = clock.sleep(patience, timer.signal).then(async () => {
+      for (;;) {
+        const [operation, steps] = await storage.run(
+          async (tx) => [await tx.journal.find(id), await tx.journal.steps(id)] as const,
+        );
+        if (steps.some((step) => step.name === releasedStep && step.state === 'done')) return operation!;
+        await new Promise<void>((resolve) => {
+          const off = events.on('step', (step) => {
+            if (step.operationId !== id) return;
+            off();
+            resolve();
+          });
+          timer.signal.addEventListener('abort', () => {
+            off();
+            resolve();
+          });
+        });
+        if (timer.signal.aborted) return ended;
+      }
+    });
+    try {
+      return await Promise.race([ended, impatient]);
+    } finally {
+      timer.abort(new Error('answered'));
+      impatient.catch(() => undefined);
+    }
+  }
+
+  /** Asks a running operation to stop at its next safe point and to undo itself. */
+  async cancel(id: string, requester: Requester): Promise<void> {
+    const { storage, clock } = this.#world;
+    const operation = await storage.run((tx) => tx.journal.find(id));
+    if (!operation)
+      throw new ServiceError({ code: 'request.not-found', what: `there is no operation ${id}` });
+    if (!lists.of(operation).cancellable) {
+      throw new ServiceError({
+        code: 'operation.conflict',
+        retry: 'never',
+        what: `a ${operation.kind} cannot be cancelled: it must come to its end`,
+        where: id,
+      });
+    }
+    const request = { requester, at: clock.now() };
+    if (await storage.run((tx) => tx.journal.requestCancel(id, request))) this.#runner.cancel(id, request);
+  }
+
+  /**
+   * The request that would ask for an ended operation once more.
+   * @throws ServiceError when it has not ended, or ended well.
+   */
+  async requestOf(id: string, requester: Requester): Promise<OperationRequest> {
+    const operation = await this.#world.storage.run((tx) => tx.journal.find(id));
+    if (!operation)
+      throw new ServiceError({ code: 'request.not-found', what: `there is no operation ${id}` });
+    if (operation.endedAt === null || operation.state === 'done') {
+      throw new ServiceError({
+        code: 'operation.conflict',
+        retry: 'never',
+        what: `operation ${id} is ${operation.state}: there is nothing to try again`,
+      });
+    }
+    const { list, ...input } = operation.input;
+    const firstDeployment = list === 'start-first';
+    // What was journaled came from such a request.
+    return {
+      ...input,
+      kind: operation.kind,
+      machineId: operation.machineId,
+      requester,
+      firstDeployment,
+    } as unknown as OperationRequest;
+  }
+
+  /** What the request would do, by the same code that would do it (law 8). Nothing is changed. */
+  async plan(request: OperationRequest): Promise<readonly PlanSection[]> {
+    const machine = await this.#machine(request.machineId);
+    const { input } = await this.#world.storage.run((tx) => this.#inputOf(tx, machine, request));
+    const list = lists.latest(typeof input['list'] === 'string' ? input['list'] : request.kind);
+    return planOperation(this.#world, list, this.#record(machine, request, input));
+  }
+
+  /** Journals the operation if the machine is still free; null when somebody was faster. */
+  async #begin(machine: Machine, request: OperationRequest): Promise<Submitted | null> {
+    const { storage, log } = this.#world;
+    const begun = await storage.run(async (tx) => {
+      if (await tx.journal.active(machine.id)) return null;
+      const fresh = await tx.machines.find(machine.id);
+      const { input, already } = await this.#inputOf(tx, fresh ?? machine, request);
+      if (already !== null) return { operation: null, already } as const;
+      const operation = this.#record(machine, request, input);
+      await tx.journal.insert(operation);
+      return { operation, joined: false } as const;
+    });
+    if (begun?.operation) {
+      log.info(
+        {
+          operation: begun.operation.id,
+          kind: request.kind,
+          machine: machine.hostname,
+          by: request.requester.principal,
+        },
+        'operation begins',
+      );
+      this.#world.events.emit('operation', begun.operation);
+      this.#runner.launch(begun.operation);
+    }
+    return begun;
+  }
+
+  #record(machine: Machine, request: OperationRequest, input: JsonObject): OperationRecord {
+    const { clock, timings } = this.#world;
+    const now = clock.now();
+    const deadline =
+      request.kind === 'start'
+        ? timings.startDeadline
+        : request.kind === 'stop'
+          ? timings.stopDeadline
+          : timings.destroyDeadline;
+    // Only a Start dies with its caller's patience: what must converge goes on.
+    const patience = request.kind === 'start' ? Math.min(deadline, request.wait ?? deadline) : deadline;
+    return {
+      id: newSortableId('op', now),
+      machineId: machine.id,
+      kind: request.kind,
+      listVersion: lists.latest(typeof input['list'] === 'string' ? input['list'] : request.kind).version,
+      state: 'running',
+      joinKey: joinKeyOf(request),
+      input,
+      context: {},
+      requester: request.requester,
+      createdAt: now,
+      deadlineAt: now + Math.max(0, patience - timings.undoBudget),
+      endedAt: null,
+      cancel: null,
+      error: null,
+      undoError: null,
+      result: null,
+      leaseOwner: this.#runner.owner,
+      fence: 1,
+      heartbeat: 0,
+    };
+  }
+
+  /** The journaled input, after the checks that need no device; `already` = nothing to do. */
+  async #inputOf(
+    tx: Tx,
+    machine: Machine,
+    request: OperationRequest,
+  ): Promise<{ readonly input: JsonObject; readonly already: string | null }> {
+    const claim = await tx.claims.find(machine.id);
+    const nothing = (already: string): { input: JsonObject; already: string } => ({ input: {}, already });
+    const input = (value: JsonObject): { input: JsonObject; already: null } => ({
+      input: value,
+      already: null,
+    });
+    switch (request.kind) {
+      case 'start': {
+        const { externalId, owner, template, nics, hostname, sshKeys, userData } = request;
+        if (claim && claim.externalId !== externalId) {
+          throw new ServiceError({
+            code: 'claim.machine-taken',
+            what: `${claim.externalId} holds the machine`,
+            where: machine.hostname,
+          });
+        }
+        if (!claim && !request.firstDeployment) {
+          throw new ServiceError({
+            code: 'claim.unknown-instance',
+            what: `${externalId} claims to have run before, but holds no machine here`,
+            where: machine.hostname,
+          });
+        }
+        // The claim decides, not the flag: a repeated first Start whose answer was lost must not install again.
+        return input({
+          list: claim ? 'start-known' : 'start-first',
+          externalId,
+          owner,
+          template,
+          nics,
+          hostname,
+          sshKeys,
+          userData,
+        });
+      }
+      case 'stop':
+        if (claim?.externalId !== request.externalId)
+          return nothing(`${request.externalId} does not hold ${machine.hostname}: nothing of it runs there`);
+        return input({ externalId: request.externalId, force: request.force });
+      case 'destroy':
+        if (claim?.externalId !== request.externalId)
+          return nothing(
+            `${request.externalId} does not hold ${machine.hostname}: nothing of it is left there`,
+          );
+        return input({ externalId: request.externalId, grade: request.grade ?? this.#defaultGrade });
+      case 'commission':
+      case 'erase':
+        if (claim)
+          throw new ServiceError({
+            code: 'claim.machine-taken',
+            what: `${claim.externalId} holds the machine`,
+            where: machine.hostname,
+          });
+        return input({ grade: request.grade });
+    }
+  }
+
+  /**
+   * A Start of an instance that another machine holds waits until that one is proven free of it, or fenced (law 2). An
+   * unfinished Start over there is cancelled: CloudStack has moved on.
+   */
+  async #settleElsewhere(request: OperationRequest): Promise<void> {
+    if (request.kind !== 'start') return;
+    const { storage } = this.#world;
+    const claim = await storage.run((tx) => tx.claims.findByExternalId(request.externalId));
+    if (!claim || claim.machineId === request.machineId) return;
+    const active = await storage.run((tx) => tx.journal.active(claim.machineId));
+    if (active?.kind === 'start' && active.joinKey === request.externalId) {
+      await this.cancel(active.id, request.requester);
+      await this.#runner.ended(active.id);
+    }
+    await storage.run(async (tx) => {
+      const still = await tx.claims.findByExternalId(request.externalId);
+      if (!still || still.machineId === request.machineId) return;
+      const holder = await tx.machines.find(still.machineId);
+      if (holder?.quarantine?.fenced && (await isFenced(tx, still.machineId)))
+        return tx.claims.delete(still.machineId, still.externalId);
+      throw new ServiceError({
+        code: 'claim.instance-elsewhere',
+        what: `${request.externalId} holds ${holder?.hostname ?? still.machineId}, which is not proven free of it`,
+      });
+    });
+  }
+
+  async #busy(machine: Machine, active: OperationRecord, request: OperationRequest): Promise<ServiceError> {
+    const steps = await this.#world.storage.run((tx) => tx.journal.steps(active.id));
+    const current = steps.at(-1);
+    const percent = current?.progress?.percent;
+    const at = current
+      ? `${current.name}${current.progress ? `: ${current.progress.activity}` : ''}${percent == null ? '' : ` ${Math.round(percent)} %`}`
+      : 'beginning';
+    const erasing = active.kind === 'destroy' || active.kind === 'erase';
+    return new ServiceError({
+      code: request.kind === 'start' && erasing ? 'operation.erasing' : 'operation.conflict',
+      what: `a ${active.kind} (${active.id}) is running, at ${at}`,
+      where: machine.hostname,
+    });
+  }
+
+  /** A failed Start may leave a half-written disk: it is erased at once, so that the machine is ready for the next. */
+  #eraseIfLeftDirty(machineId: MachineId): void {
+    const { log, storage } = this.#world;
+    const work = async (): Promise<void> => {
+      const dirty = await storage.run(async (tx) => {
+        const machine = await tx.machines.find(machineId);
+        return (
+          machine?.state === 'failed' &&
+          machine.clean === null &&
+          machine.quarantine === null &&
+          !(await tx.claims.find(machineId))
+        );
+      });
+      if (!dirty) return;
+      const grade = this.#defaultGrade === 'none' ? 'quick' : this.#defaultGrade;
+      await this.submit({
+        kind: 'erase',
+        machineId,
+        grade,
+        requester: {
+          principal: 'csbm',
+          door: 'service',
+          reason: 'a failed start may have written to its disks',
+        },
+      });
+    };
+    work().catch((thrown: unknown) =>
+      log.warn(
+        { machine: machineId, error: asCodedError(thrown).message },
+        'erase after a failed start not begun',
+      ),
+    );
+  }
+
+  async #machine(id: MachineId): Promise<Machine> {
+    const machine = await this.#world.storage.run((tx) => tx.machines.find(id));
+    if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
+    return machine;
+  }
+}
+
+/** Whom a command concerns: the instance, or the machine itself. */
+function joinKeyOf(request: {
+  readonly kind: OperationKind;
+  readonly machineId: MachineId;
+  readonly externalId?: string;
+}): string {
+  return request.externalId ?? request.machineId;
+}

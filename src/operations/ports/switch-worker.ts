@@ -1,0 +1,348 @@
+import {
+  DeviceError,
+  describePort,
+  portSatisfies,
+  type Evidence,
+  type ObservedSwitch,
+  type PortId,
+  type SwitchDriver,
+  type SwitchIntent,
+  type SwitchSession,
+  type SwitchTarget,
+  type VlanId,
+} from '../../../plugin-api/index.ts';
+import type { PortRecord } from '../../core/network/port-state.ts';
+import type { Switch } from '../../core/rack/wiring.ts';
+import type { Storage } from '../../core/storage/storage.ts';
+import { Deferred } from '../../kernel/concurrency/deferred.ts';
+import { Mutex } from '../../kernel/concurrency/mutex.ts';
+import { asCodedError } from '../../kernel/errors/service-error.ts';
+import { newSortableId } from '../../kernel/ids/ids.ts';
+import type { PortServiceParts } from './port-service.ts';
+
+/** Somebody waits for these ports of one switch to be as desired. */
+interface Request {
+  readonly ports: readonly PortId[];
+  readonly settled: Deferred<readonly Evidence[]>;
+}
+
+/**
+ * The only one in this process who touches a certain switch (law 9): it collects requests for a moment, then reads, plans,
+ * applies, reads back and saves for all of them in one session.
+ */
+export class SwitchWorker {
+  readonly #name: string;
+  readonly #parts: PortServiceParts;
+  readonly #driverOf: (at: Switch) => SwitchDriver;
+  readonly #turn = new Mutex();
+  #queue: Request[] = [];
+  #scheduled = false;
+  #retrySave = false;
+  /** Kept open between batches for a while: OS9 takes ten new sessions a minute. */
+  #session: SwitchSession | null = null;
+  #idle: AbortController | null = null;
+
+  constructor(name: string, parts: PortServiceParts, driverOf: (at: Switch) => SwitchDriver) {
+    this.#name = name;
+    this.#parts = parts;
+    this.#driverOf = driverOf;
+  }
+
+  /** Resolves when the ports are read back as desired; an empty list brings only the uplinks' VLANs up to date. */
+  settle(ports: readonly PortId[]): Promise<readonly Evidence[]> {
+    const request: Request = { ports, settled: new Deferred() };
+    this.#queue.push(request);
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      void this.#turn.run(() => this.#collectAndRun());
+    }
+    return request.settled.promise;
+  }
+
+  /** Reads the given ports without changing anything. */
+  observe(ports: readonly PortId[]): Promise<ObservedSwitch> {
+    return this.#turn.run(async () => {
+      const at = await this.#switch();
+      return this.#inSession(at, async (_session, observed) => observed, [...ports, ...at.uplinks]);
+    });
+  }
+
+  /** Closes the session that is kept open, once the work under way is over. */
+  close(): Promise<void> {
+    return this.#turn.run(() => this.#drop());
+  }
+
+  async #collectAndRun(): Promise<void> {
+    await this.#parts.clock.sleep(this.#parts.timings.switchBatchDelay);
+    this.#scheduled = false;
+    const batch = this.#queue;
+    this.#queue = [];
+    try {
+      await this.#runTogether(batch);
+    } catch (thrown) {
+      const error = asCodedError(thrown);
+      // One machine's bad port must not fail its neighbours: alone, each meets only its own trouble.
+      const divisible = batch.length > 1 && error.retry !== 'later';
+      if (!divisible) {
+        for (const request of batch) request.settled.reject(error);
+        return;
+      }
+      for (const request of batch)
+        await this.#runTogether([request]).catch((own: unknown) => request.settled.reject(asCodedError(own)));
+    }
+  }
+
+  async #runTogether(batch: readonly Request[]): Promise<void> {
+    const { log, metrics } = this.#parts;
+    const at = await this.#switch();
+    const ports = [...new Set(batch.flatMap((request) => request.ports))];
+    const read = [...ports, ...at.uplinks];
+    try {
+      const reached = await this.#inSession(
+        at,
+        async (session, before) => {
+          const wanted = await wantedOf(this.#parts.storage, at, ports, before);
+          const driver = this.#driverOf(at);
+          const steps = driver.plan(before, wanted.intent);
+          let after = before;
+          if (steps.length > 0) {
+            log.debug({ switch: at.name, lines: driver.render(steps) }, 'switch batch');
+            await session.apply(steps);
+            after = await session.read(read);
+          }
+          const evidence = await this.#record(at, after, wanted.records);
+          verifyUplinks(at, after, wanted.intent.carried);
+          if (steps.length > 0 || this.#retrySave) await this.#save(at, session);
+          return evidence;
+        },
+        read,
+      );
+      metrics.switchBatches.inc({ outcome: 'done' });
+      for (const request of batch) request.settled.resolve(request.ports.map((port) => reached.get(port)!));
+    } catch (thrown) {
+      metrics.switchBatches.inc({ outcome: 'failed' });
+      throw thrown;
+    }
+  }
+
+  /**
+   * Runs `work` in the open session, or in a new one. The first reading tells whether an old session still lives; nothing was
+   * sent before it, so it may be tried again in a new one. After any failure the session is gone.
+   */
+  async #inSession<T>(
+    at: Switch,
+    work: (session: SwitchSession, before: ObservedSwitch) => Promise<T>,
+    ports: readonly PortId[] = at.uplinks,
+  ): Promise<T> {
+    this.#idle?.abort();
+    const kept = this.#session;
+    try {
+      let session = kept ?? (await this.#open(at));
+      this.#session = session;
+      let before: ObservedSwitch;
+      try {
+        before = await session.read(ports);
+      } catch (thrown) {
+        if (!kept) throw thrown;
+        await this.#drop();
+        session = this.#session = await this.#open(at);
+        before = await session.read(ports);
+      }
+      const result = await work(session, before);
+      this.#closeWhenIdle();
+      return result;
+    } catch (thrown) {
+      await this.#drop();
+      throw thrown;
+    }
+  }
+
+  #closeWhenIdle(): void {
+    const idle = new AbortController();
+    this.#idle = idle;
+    this.#parts.clock.sleep(this.#parts.timings.switchIdle, idle.signal).then(
+      () => this.#turn.run(async () => (idle.signal.aborted ? undefined : this.#drop())),
+      () => undefined,
+    );
+  }
+
+  async #drop(): Promise<void> {
+    this.#idle?.abort();
+    const session = this.#session;
+    this.#session = null;
+    await session
+      ?.close()
+      .catch((error: unknown) =>
+        this.#parts.log.debug({ switch: this.#name, error: asCodedError(error).message }, 'close failed'),
+      );
+  }
+
+  /** Writes down what was read, and fails for ports that are not as desired. */
+  async #record(
+    at: Switch,
+    observed: ObservedSwitch,
+    records: readonly PortRecord[],
+  ): Promise<ReadonlyMap<PortId, Evidence>> {
+    const { clock, storage } = this.#parts;
+    const evidence = new Map<PortId, Evidence>();
+    const wrong: string[] = [];
+    await storage.run(async (tx) => {
+      for (const record of records) {
+        const now = observed.ports.get(record.port);
+        const good = now !== undefined && portSatisfies(now, record.desired, observed.defaultVlan);
+        await tx.ports.observe({
+          switch: at.name,
+          port: record.port,
+          observed: now ?? null,
+          observedVersion: good ? record.desiredVersion : record.observedVersion,
+          observedAt: clock.now(),
+        });
+        const shown = now ? describePort(now) : 'not there';
+        evidence.set(record.port, {
+          summary: `${at.name} ${record.port}: ${shown} (read back)`,
+          verified: true,
+        });
+        if (!good) wrong.push(`${record.port} is ${shown}`);
+      }
+      if (at.defaultVlan !== observed.defaultVlan) {
+        const fresh = await tx.racks.findSwitch(at.name);
+        if (fresh) await tx.racks.updateSwitch({ ...fresh, defaultVlan: observed.defaultVlan });
+      }
+    });
+    if (wrong.length > 0) {
+      throw new DeviceError({
+        code: 'switch.not-verified',
+        what: `read back after the change: ${wrong.join('; ')}`,
+        where: at.name,
+      });
+    }
+    return evidence;
+  }
+
+  /** A change that is not saved works until a reload: an alarm and another try, not a failed operation. */
+  async #save(at: Switch, session: SwitchSession): Promise<void> {
+    const { clock, log, metrics, storage } = this.#parts;
+    let failure: string | null = null;
+    try {
+      await session.save();
+    } catch (thrown) {
+      failure = asCodedError(thrown).message;
+    }
+    this.#retrySave = failure !== null;
+    await storage.run(async (tx) => {
+      const fresh = await tx.racks.findSwitch(at.name);
+      if (!fresh) return;
+      const unsavedSince = failure === null ? null : (fresh.unsavedSince ?? clock.now());
+      if (fresh.unsavedSince !== unsavedSince) await tx.racks.updateSwitch({ ...fresh, unsavedSince });
+      if (failure !== null && fresh.unsavedSince === null) {
+        await tx.alarms.insert({
+          id: newSortableId('al', clock.now()),
+          at: clock.now(),
+          code: 'switch.unsaved',
+          machineId: null,
+          text: failure,
+        });
+      }
+    });
+    if (failure === null) return;
+    metrics.alarms.inc({ code: 'switch.unsaved' });
+    log.warn({ switch: at.name, error: failure }, 'change is active but not saved');
+  }
+
+  async #switch(): Promise<Switch> {
+    const at = await this.#parts.storage.run((tx) => tx.racks.findSwitch(this.#name));
+    if (at) return at;
+    throw new DeviceError({
+      code: 'switch.port-unknown',
+      what: `no switch "${this.#name}" in the rack config`,
+    });
+  }
+
+  async #open(at: Switch): Promise<SwitchSession> {
+    const session = await this.#driverOf(at).open(targetOf(at));
+    if (at.hostKeyPin === null && session.hostKey !== null) {
+      await this.#parts.storage.run(async (tx) => {
+        const fresh = await tx.racks.findSwitch(at.name);
+        if (fresh?.hostKeyPin === null)
+          await tx.racks.updateSwitch({ ...fresh, hostKeyPin: session.hostKey });
+      });
+      this.#parts.log.info({ switch: at.name, hostKey: session.hostKey }, 'host key pinned at first use');
+    }
+    return session;
+  }
+}
+
+export function targetOf(at: Switch): SwitchTarget {
+  return {
+    name: at.name,
+    type: at.type,
+    host: at.host,
+    transport: at.transport,
+    port: at.tcpPort,
+    username: at.username,
+    password: at.password,
+    enablePassword: at.enablePassword ?? undefined,
+    hostKeyPin: at.hostKeyPin ?? undefined,
+    legacyCrypto: at.legacyCrypto,
+  };
+}
+
+/**
+ * The intent for one switch: the desired states of the ports in question; on the uplinks every VLAN that anybody on the fabric
+ * uses; and, to be retired, VLANs of ours that nobody uses any more.
+ */
+export async function wantedOf(
+  storage: Storage,
+  at: Switch,
+  ports: readonly PortId[],
+  observed: ObservedSwitch | null,
+  replaced: ReadonlyMap<string, PortRecord> = new Map(),
+): Promise<{ intent: SwitchIntent; records: readonly PortRecord[] }> {
+  const { all, fabric } = await storage.run(async (tx) => ({
+    all: await tx.ports.list(),
+    fabric: new Set(
+      (await tx.racks.switches()).filter((other) => other.fabric === at.fabric).map((other) => other.name),
+    ),
+  }));
+  const records = [
+    ...all.filter((record) => !replaced.has(`${record.switch} ${record.port}`)),
+    ...replaced.values(),
+  ];
+  const carried = new Set<VlanId>();
+  if (at.provisioning !== 'default-vlan') carried.add(at.provisioning);
+  for (const record of records) {
+    if (record.purpose !== 'tenant' || !fabric.has(record.switch)) continue;
+    if (typeof record.desired.native === 'number') carried.add(record.desired.native);
+    for (const vlan of record.desired.tagged) carried.add(vlan);
+  }
+  const inUse = new Set(carried);
+  if (at.park !== 'shut') inUse.add(at.park);
+  const retired = [...(observed?.vlans.values() ?? [])]
+    .filter((vlan) => vlan.ours && !inUse.has(vlan.id))
+    .map((vlan) => vlan.id);
+  const mine = records.filter((record) => record.switch === at.name && ports.includes(record.port));
+  return {
+    records: mine,
+    intent: {
+      ports: new Map(mine.map((record) => [record.port, record.desired])),
+      uplinks: at.uplinks,
+      carried: [...carried].sort((a, b) => a - b),
+      retired,
+      shutDuringMove: true,
+    },
+  };
+}
+
+function verifyUplinks(at: Switch, observed: ObservedSwitch, carried: readonly VlanId[]): void {
+  for (const uplink of at.uplinks) {
+    const tagged = observed.ports.get(uplink)?.tagged ?? [];
+    const missing = carried.filter((vlan) => !tagged.includes(vlan));
+    if (missing.length > 0) {
+      throw new DeviceError({
+        code: 'switch.not-verified',
+        what: `uplink ${uplink} does not carry VLAN ${missing.join(', ')}`,
+        where: at.name,
+      });
+    }
+  }
+}

@@ -1,0 +1,471 @@
+import type {
+  EngineImage,
+  FirstBootData,
+  JsonObject,
+  NicPlan,
+  PhaseOrder,
+  PortId,
+  VlanId,
+} from '../../plugin-api/index.ts';
+import { parseMac } from '../../plugin-api/index.ts';
+import type { TenantNetwork } from '../core/claim/deployment.ts';
+import { mapTemplate } from '../core/image/template-map.ts';
+import type { Machine } from '../core/machine/machine.ts';
+import { planNics, vlanOfUri, type PlannedNics } from '../core/network/nic-plan.ts';
+import { reservedVlans } from '../core/network/port-roles.ts';
+import { describePlace, type ConnectedPort, type Switch } from '../core/rack/wiring.ts';
+import type { Tx } from '../core/storage/storage.ts';
+import { ServiceError } from '../kernel/errors/service-error.ts';
+import { done, type Ending, type Step, type StepList, type StepRun } from './journal/step.ts';
+import { isFenced, moveMachine, quarantine } from './machine-state.ts';
+import { enginePhase, orderId } from './steps/engine-phase.ts';
+import { backToProvisioning, provisioningWishes, settlePorts, tenantWishes } from './steps/port-steps.ts';
+import { bootDevice, powerOff, powerOn } from './steps/power-steps.ts';
+
+/** A NIC as CloudStack's StartCommand describes it. */
+export interface StartNic extends JsonObject {
+  readonly mac: string;
+  readonly broadcastUri: string | null;
+  readonly defaultNic: boolean;
+  readonly deviceId: number;
+}
+
+/** What a Start is asked for. */
+export interface StartOrder {
+  /** Unique name of the instance: `<cloud>/i-2-77-VM`. */
+  readonly externalId: string;
+  /** Who owns the instance over there, for the records. */
+  readonly owner: string;
+  /** Template URL or name. */
+  readonly template: string;
+  readonly nics: readonly StartNic[];
+  readonly hostname: string;
+  readonly sshKeys: readonly string[];
+  readonly userData: string | null;
+}
+
+/** A Start as it is journaled. */
+export interface StartInput extends StartOrder, JsonObject {
+  readonly list: 'start-first' | 'start-known';
+}
+
+/** What a Start finds out on its way. */
+interface StartContext extends JsonObject {
+  readonly image: string;
+  readonly rawBytes: number;
+  readonly nicPlan: JsonNicPlan;
+  readonly native: number;
+  readonly tagged: readonly number[];
+  /** Ports in use and ports left out, as `switch`, `port`. */
+  readonly used: readonly JsonPlace[];
+  readonly parked: readonly JsonPlace[];
+  /** Known start only: the ports must change in a way that needs the machine off. */
+  readonly mustBeOff: boolean;
+}
+
+interface JsonPlace extends JsonObject {
+  readonly switch: string;
+  readonly port: string;
+}
+type JsonNicPlan = readonly JsonObject[];
+type Run = StepRun<StartContext>;
+
+// ---- a new instance on a ready machine -----------------------------------------------------------------------------
+
+/** The first deployment: from a ready, clean machine to a running tenant OS (design section 5). */
+export const startFirst: StepList<StartContext> = {
+  name: 'start-first',
+  version: 1,
+  kind: 'start',
+  cancellable: true,
+  onFailure: 'undo',
+  steps: [
+    claimMachine(),
+    resolve(),
+    powerOff('power.off'),
+    settlePorts<StartContext>('ports.provisioning', provisioningWishes, { undo: backToProvisioning }),
+    ...enginePhase<StartContext>({
+      phase: 'deploy',
+      order: deployOrder,
+      onPowerOn: openDeployment,
+      onWithdraw: endDeployment,
+    }),
+    settlePorts<StartContext>('ports.tenant', (run, machine) => tenantWishes(run, machine, networkOf(run)), {
+      undo: backToProvisioning,
+    }),
+    bootDevice('boot-device.disk', 'disk'),
+    powerOn('power.on'),
+    finish('installed'),
+  ],
+  failed: {
+    commit: async (tx, run, error) => {
+      await dropClaim(tx, run);
+      const machine = await tx.machines.find(run.operation.machineId);
+      // What may have been written must be erased before anybody else gets the machine.
+      if (machine?.state === 'deploying')
+        await moveMachine(tx, machine.id, machine.clean ? 'ready' : 'failed');
+      run.world.log.info({ operation: run.operation.id, code: error?.code }, 'start failed and was undone');
+    },
+  },
+  stuck: stuckEnding(),
+};
+
+/** Holds the machine for the instance, if it may have it. */
+function claimMachine(): Step<StartContext> {
+  return {
+    name: 'claim',
+    kind: 'checkable',
+    prepare: async (tx, run) => {
+      const input = inputOf(run);
+      const machine = await tx.machines.find(run.operation.machineId);
+      if (!machine)
+        throw new ServiceError({
+          code: 'machine.unknown',
+          what: `there is no machine ${run.operation.machineId}`,
+        });
+      refuseUnready(machine);
+      const holder = await tx.claims.find(machine.id);
+      if (holder)
+        throw new ServiceError({
+          code: 'claim.machine-taken',
+          what: `${holder.externalId} holds the machine`,
+          where: machine.hostname,
+        });
+      await tx.claims.insert({
+        machineId: machine.id,
+        holder: 'instance',
+        externalId: input.externalId,
+        owner: input.owner,
+        since: run.world.clock.now(),
+        version: 1,
+      });
+      await moveMachine(tx, machine.id, 'deploying');
+    },
+    run: async (run) => done(`${(await run.machine()).hostname} is claimed by ${inputOf(run).externalId}`),
+    undo: { none: 'the claim is dropped by the ending, once everything else is undone' },
+    plan: async (run) => {
+      const machine = await run.machine();
+      refuseUnready(machine);
+      return [`claim ${machine.hostname} for ${inputOf(run).externalId}`];
+    },
+  };
+}
+
+function refuseUnready(machine: Machine): void {
+  if (machine.quarantine)
+    throw new ServiceError({
+      code: 'machine.quarantined',
+      what: machine.quarantine.reason,
+      where: machine.hostname,
+    });
+  if (machine.state !== 'ready')
+    throw new ServiceError({
+      code: 'machine.state',
+      what: `the machine is ${machine.state}, not ready`,
+      where: machine.hostname,
+    });
+  if (!machine.clean)
+    throw new ServiceError({
+      code: 'machine.no-evidence',
+      what: 'nothing proves that its disks are clean',
+      where: machine.hostname,
+    });
+}
+
+/** Finds image, VLANs, ports and NIC plan, or refuses: nothing is touched before everything is known. */
+function resolve(): Step<StartContext> {
+  return {
+    name: 'resolve',
+    kind: 'checkable',
+    pure: true,
+    run: async (run) => {
+      const machine = await run.machine();
+      const images = await run.world.engine(machine.engine).images();
+      const image = mapTemplate(inputOf(run).template, images);
+      const found = await resolveNetwork(run, machine, image);
+      return done(
+        `image ${image.name}; ${describeLink(found.planned.plan)}; VLAN ${found.planned.native} untagged` +
+          `${found.planned.tagged.length > 0 ? `, ${found.planned.tagged.join(', ')} tagged` : ''} on ` +
+          (found.used.length > 0 ? found.used.map(describePlace).join(' and ') : 'no managed port'),
+        { context: { image: image.name, rawBytes: image.rawBytes, mustBeOff: true, ...contextOf(found) } },
+      );
+    },
+    undo: { none: 'it touches nothing' },
+  };
+}
+
+/** The operation's deployment exists, and the disks stop being clean, from the moment the machine may write. */
+async function openDeployment(tx: Tx, run: Run): Promise<void> {
+  const { operation, world } = run;
+  if (!(await tx.deployments.find(operation.id))) {
+    await tx.deployments.insert({
+      id: operation.id,
+      machineId: operation.machineId,
+      externalId: inputOf(run).externalId,
+      image: run.context.image,
+      nicPlan: nicPlanOf(run),
+      firstBoot: firstBootOf(run),
+      network: networkOf(run),
+      state: 'installing',
+      evidence: null,
+      createdAt: world.clock.now(),
+      endedAt: null,
+      version: 1,
+    });
+  }
+  await moveMachine(tx, operation.machineId, 'deploying', { clean: null });
+}
+
+async function endDeployment(tx: Tx, run: Run): Promise<void> {
+  const deployment = await tx.deployments.find(run.operation.id);
+  if (deployment && deployment.state !== 'ended') {
+    await tx.deployments.update({ ...deployment, state: 'ended', endedAt: run.world.clock.now() });
+  }
+}
+
+async function deployOrder(run: Run): Promise<PhaseOrder> {
+  const machine = await run.machine();
+  return {
+    id: orderId(run, 'deploy'),
+    machineId: machine.id,
+    hostname: machine.hostname,
+    macs: machine.nics.map((nic) => nic.mac),
+    phase: 'deploy',
+    image: run.context.image,
+    nicPlan: nicPlanOf(run),
+    firstBoot: firstBootOf(run),
+    rootDisk: { serial: machine.rootDiskSerial ?? undefined },
+    disks: machine.disks,
+  };
+}
+
+async function dropClaim(tx: Tx, run: Run): Promise<void> {
+  const { externalId } = inputOf(run);
+  if ((await tx.claims.find(run.operation.machineId))?.externalId === externalId)
+    await tx.claims.delete(run.operation.machineId, externalId);
+}
+
+// ---- an instance that is already on this machine --------------------------------------------------------------------
+
+/** A known instance starts again: ports verified and repaired, boot from disk, never reinstalled. */
+export const startKnown: StepList<StartContext> = {
+  name: 'start-known',
+  version: 1,
+  kind: 'start',
+  cancellable: true,
+  onFailure: 'undo',
+  steps: [
+    resolveKnown(),
+    powerOff('power.off', { applies: (context) => context.mustBeOff }),
+    settlePorts<StartContext>('ports.tenant', (run, machine) => tenantWishes(run, machine, networkOf(run)), {
+      whileOn: (context) => !context.mustBeOff,
+      undo: { none: 'they are the ports of this tenant, who keeps the machine' },
+    }),
+    bootDevice('boot-device.disk', 'disk'),
+    powerOn('power.on'),
+    finish('running'),
+  ],
+  failed: {
+    commit: async (_tx, run, error) =>
+      run.world.log.info(
+        { operation: run.operation.id, code: error?.code },
+        'start of a known instance failed',
+      ),
+  },
+  stuck: stuckEnding(),
+};
+
+/** Compares what the command says, what was deployed, and what the switches show. */
+function resolveKnown(): Step<StartContext> {
+  return {
+    name: 'resolve',
+    kind: 'checkable',
+    pure: true,
+    run: async (run) => {
+      const machine = await run.machine();
+      if (machine.quarantine)
+        throw new ServiceError({
+          code: 'machine.quarantined',
+          what: machine.quarantine.reason,
+          where: machine.hostname,
+        });
+      const deployment = await run.world.storage.run((tx) => tx.deployments.current(machine.id));
+      if (deployment?.state !== 'installed') {
+        throw new ServiceError({
+          code: 'claim.unknown-instance',
+          what: 'the instance holds the machine, but nothing is installed on it',
+          where: machine.hostname,
+        });
+      }
+      const bonded = deployment.nicPlan.some((entry) => entry.kind === 'bond');
+      const image: Pick<EngineImage, 'name' | 'canBond'> = { name: deployment.image, canBond: bonded };
+      const found = await resolveNetwork(run, machine, image);
+      const [power, ports] = await Promise.all([
+        run.world.power.state(machine, run.signal),
+        run.world.ports.observe([...found.used, ...found.parked]),
+      ]);
+      const used = new Set(found.used.map(describePlace));
+      const drift = ports.filter(
+        ({ place, observed }) => used.has(describePlace(place)) && observed?.native !== found.planned.native,
+      );
+      const mustBeOff = drift.length > 0;
+      return done(
+        `known instance, ${deployment.image} is installed; power ${power}; ` +
+          (mustBeOff
+            ? `drift on ${drift.map(({ place }) => describePlace(place)).join(', ')}: repaired while off`
+            : 'native VLAN in place'),
+        { context: { image: deployment.image, rawBytes: 0, mustBeOff, ...contextOf(found) } },
+      );
+    },
+    undo: { none: 'it touches nothing' },
+  };
+}
+
+// ---- both -----------------------------------------------------------------------------------------------------------
+
+/** The machine runs the tenant's OS: deployment and machine say so in the same transaction as the last outcome. */
+function finish(what: 'installed' | 'running'): Step<StartContext> {
+  return {
+    name: 'finish',
+    kind: 'checkable',
+    run: async (run) =>
+      done(`${(await run.machine()).hostname}: ${run.context.image} ${what} for ${inputOf(run).externalId}`, {
+        commit: async (tx) => {
+          const deployment = await tx.deployments.current(run.operation.machineId);
+          if (deployment)
+            await tx.deployments.update({ ...deployment, state: 'installed', network: networkOf(run) });
+          await moveMachine(tx, run.operation.machineId, 'deployed');
+        },
+      }),
+    undo: { none: 'it is the last step' },
+    plan: async (run) => [`record ${inputOf(run).externalId} as ${what}`],
+  };
+}
+
+/** The way back failed too: withhold the machine. The claim goes only when the fence is proven, so that nobody else starts the instance. */
+function stuckEnding(): Ending<StartContext> {
+  return {
+    commit: async (tx, run, error) => {
+      const fenced = await isFenced(tx, run.operation.machineId);
+      if (fenced && run.operation.input['list'] === 'start-first') await dropClaim(tx, run);
+      const machine = await tx.machines.find(run.operation.machineId);
+      if (machine?.state === 'deploying') await moveMachine(tx, machine.id, 'failed');
+      if (error) await quarantine(tx, run.world, run.operation.machineId, error, fenced);
+    },
+  };
+}
+
+interface ResolvedNetwork {
+  readonly planned: PlannedNics;
+  readonly used: readonly ConnectedPort[];
+  readonly parked: readonly ConnectedPort[];
+}
+
+/** Default NIC, VLANs, connected ports, uplinks: anything missing is refused here. */
+async function resolveNetwork(
+  run: Run,
+  machine: Machine,
+  image: Pick<EngineImage, 'canBond'>,
+): Promise<ResolvedNetwork> {
+  const nics = inputOf(run).nics.map((nic) => ({
+    mac: parseMac(nic.mac),
+    vlan: vlanOfUri(nic.broadcastUri),
+    defaultNic: nic.defaultNic,
+    deviceId: nic.deviceId,
+  }));
+  if (machine.wiring === 'none') {
+    const planned = planNics(
+      machine.nics.map((nic) => nic.mac),
+      nics,
+      image.canBond,
+    );
+    return { planned, used: [], parked: [] };
+  }
+  const wiring = await run.world.ports.wiring(machine);
+  if (wiring.length === 0)
+    throw new ServiceError({
+      code: 'wiring.none',
+      what: 'none of its MACs is in the rack config',
+      where: machine.hostname,
+    });
+  const planned = planNics(
+    wiring.map((port) => port.mac),
+    nics,
+    image.canBond,
+  );
+  const vlans = [planned.native, ...planned.tagged];
+  const switches = [...new Map(wiring.map(({ at }) => [at.name, at])).values()];
+  refuseUnservable(machine, switches, vlans);
+  const plain = ({ mac, switch: name, port }: ConnectedPort): ConnectedPort => ({ mac, switch: name, port });
+  return {
+    planned,
+    used: wiring.filter((port) => planned.inUse.includes(port.mac)).map(plain),
+    parked: wiring.filter((port) => planned.leftOut.includes(port.mac)).map(plain),
+  };
+}
+
+function refuseUnservable(machine: Machine, switches: readonly Switch[], vlans: readonly VlanId[]): void {
+  if (new Set(switches.map((at) => at.fabric)).size > 1) {
+    throw new ServiceError({
+      code: 'wiring.fabric',
+      what: `its ports are on fabrics ${switches.map((at) => at.fabric).join(' and ')}`,
+      where: machine.hostname,
+    });
+  }
+  for (const at of switches) {
+    if (at.uplinks.length === 0)
+      throw new ServiceError({ code: 'wiring.uplink', what: 'the switch has no uplinks', where: at.name });
+    const taken = reservedVlans(at).find((reserved) => vlans.includes(reserved.vlan));
+    if (taken)
+      throw new ServiceError({
+        code: 'network.reserved-vlan',
+        what: `VLAN ${taken.vlan} is ${taken.why} there`,
+        where: at.name,
+      });
+  }
+}
+
+function describeLink(plan: NicPlan): string {
+  const link = plan[0]!;
+  return link.kind === 'bond'
+    ? `bond of ${link.members.length} NICs with MAC ${link.mac}`
+    : `single NIC with MAC ${link.mac}`;
+}
+
+function contextOf(
+  found: ResolvedNetwork,
+): Pick<StartContext, 'nicPlan' | 'native' | 'tagged' | 'used' | 'parked'> {
+  const place = ({ switch: name, port }: ConnectedPort): JsonPlace => ({ switch: name, port });
+  return {
+    nicPlan: found.planned.plan.map((entry) => ({ ...entry })),
+    native: found.planned.native,
+    tagged: found.planned.tagged,
+    used: found.used.map(place),
+    parked: found.parked.map(place),
+  };
+}
+
+function inputOf(run: Run): StartInput {
+  return run.operation.input as StartInput;
+}
+
+/** The context's JSON back in the types that went into it. */
+function nicPlanOf(run: Run): NicPlan {
+  return run.context.nicPlan as unknown as NicPlan;
+}
+
+function networkOf(run: Run): TenantNetwork {
+  const places = (list: readonly JsonPlace[]): TenantNetwork['ports'] =>
+    list.map((place) => ({ switch: place.switch, port: place.port as PortId }));
+  return {
+    native: run.context.native as VlanId,
+    tagged: run.context.tagged as readonly VlanId[],
+    ports: places(run.context.used),
+    parked: places(run.context.parked),
+  };
+}
+
+function firstBootOf(run: Run): FirstBootData {
+  const { hostname, sshKeys, userData } = inputOf(run);
+  return { instanceId: run.operation.id, hostname, sshKeys, userData };
+}

@@ -1,0 +1,177 @@
+import {
+  DeviceError,
+  deviceCodes,
+  type DeployPhase,
+  type DeviceCode,
+  type PhaseOrder,
+  type PhaseProgress,
+} from '../../../plugin-api/index.ts';
+import type { Tx } from '../../core/storage/storage.ts';
+import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
+import { bootDevice, powerOff, powerOn } from './power-steps.ts';
+
+export interface EnginePhase<C extends StepContext> {
+  readonly phase: DeployPhase;
+  readonly applies?: (context: C) => boolean;
+  readonly order: (run: StepRun<C>) => Promise<PhaseOrder>;
+  /** Domain change at the moment the machine may begin to be changed: with the intent of its power-on. */
+  readonly onPowerOn?: (tx: Tx, run: StepRun<C>) => Promise<void>;
+  /** What to keep of a phase that is done; throws when the evidence does not suffice. */
+  readonly onDone?: (run: StepRun<C>, progress: PhaseProgress) => Promise<Outcome<C>>;
+  /** Domain change when the order is taken back. */
+  readonly onWithdraw?: (tx: Tx, run: StepRun<C>) => Promise<void>;
+}
+
+/** The id under which engine and boot conversation know a phase of an operation. */
+export function orderId(run: StepRun, phase: DeployPhase): string {
+  return `${run.operation.id}:${phase}`;
+}
+
+/**
+ * A phase in which the machine boots into the engine: order → boot device PXE, on → the engine works → off, confirmed.
+ */
+export function enginePhase<C extends StepContext>(phase: EnginePhase<C>): readonly Step<C>[] {
+  const applies = phase.applies ? { applies: phase.applies } : {};
+  return [
+    {
+      ...applies,
+      name: `${phase.phase}.order`,
+      kind: 'checkable',
+      run: async (run) => {
+        const order = await phase.order(run);
+        await (await engineOf(run)).begin(order, run.signal);
+        return done(`order ${order.id} placed`);
+      },
+      undo: {
+        run: async (run) => {
+          await (await engineOf(run)).withdraw(orderId(run, phase.phase), run.signal);
+          return {
+            ...done<C>('order withdrawn'),
+            ...(phase.onWithdraw && { commit: (tx) => phase.onWithdraw!(tx, run) }),
+          };
+        },
+      },
+      plan: async (run) => (await engineOf(run)).plan(await phase.order(run)),
+    },
+    bootDevice(`${phase.phase}.boot-device`, 'pxe', phase.applies),
+    powerOn<C>(`${phase.phase}.power-on`, {
+      ...applies,
+      // The token can be had only from here on: armed in the same transaction as the intent of our own power-on.
+      prepare: async (tx, run) => {
+        await run.world.boots.arm(tx, orderId(run, phase.phase));
+        await phase.onPowerOn?.(tx, run);
+      },
+      sign: (run) => signOfLife(run, phase.phase),
+      // A machine that is on already came up while we were away: its boot flag is used up, and it may have given up asking.
+      whenOn: (run) => bootAgain(run, phase.phase),
+    }),
+    {
+      ...applies,
+      name: `${phase.phase}.wait`,
+      kind: 'checkable',
+      interruptible: true,
+      attempts: 1,
+      run: async (run) => {
+        const progress = await phaseEnd(run, phase.phase);
+        return phase.onDone ? phase.onDone(run, progress) : { evidence: progress.evidence! };
+      },
+      undo: { none: 'what the engine did ends with the power-off and the withdrawn order' },
+      plan: async () => [`wait until the engine reports the ${phase.phase} done`],
+    },
+    powerOff(`${phase.phase}.power-off`, applies),
+  ];
+}
+
+/** What the machine itself said under this order, or null. */
+async function signOfLife(run: StepRun, phase: DeployPhase): Promise<string | null> {
+  const progress = await (await engineOf(run)).progress(orderId(run, phase), run.signal);
+  return progress?.lastSeen == null ? null : `on: the machine reported in (${progress.activity})`;
+}
+
+/** The whole boot once more, for a machine that never asked for it: a new token, off, boot device, on. */
+async function bootAgain(run: StepRun, phase: DeployPhase): Promise<void> {
+  const { boots, power, storage } = run.world;
+  const machine = await run.machine();
+  run.progress('the machine never asked for its boot; it is started once more');
+  await power.turn(machine, 'off', run.signal);
+  await storage.run((tx) => boots.arm(tx, orderId(run, phase)));
+  await power.setBootDevice(machine, 'pxe', run.signal);
+  await power.turn(machine, 'on', run.signal);
+}
+
+/** Waits until the engine reports the phase over. Silence is measured by our own steady clock. */
+async function phaseEnd(run: StepRun, phase: DeployPhase): Promise<PhaseProgress> {
+  const { boots, events } = run.world;
+  const id = orderId(run, phase);
+  const stop = boots.onChange((change) => {
+    if (change.orderId === id) events.emit('wake', { operationId: run.operation.id });
+  });
+  try {
+    return await watchPhase(run, phase);
+  } finally {
+    stop();
+  }
+}
+
+async function watchPhase(run: StepRun, phase: DeployPhase): Promise<PhaseProgress> {
+  const { clock, timings } = run.world;
+  const engine = await engineOf(run);
+  const id = orderId(run, phase);
+  const began = clock.monotonic();
+  let lastSeen: number | null = null;
+  let quietSince = began;
+  let boots = 1;
+  for (;;) {
+    const progress = await engine.progress(id, run.signal);
+    if (!progress)
+      throw new DeviceError({
+        code: 'deploy.stalled',
+        retry: 'never',
+        what: `the engine does not know order ${id} any more`,
+      });
+    if (progress.state === 'done') return progress;
+    if (progress.state === 'failed') throw phaseError(progress);
+    const now = clock.monotonic();
+    if (progress.lastSeen !== lastSeen) {
+      lastSeen = progress.lastSeen;
+      quietSince = now;
+    }
+    if (now - began > timings[phase])
+      throw new DeviceError({
+        code: 'deploy.stalled',
+        what: `the ${phase} took too long`,
+        said: progress.activity,
+      });
+    if (lastSeen === null && now - quietSince > timings.bootSeen) {
+      if (boots >= 2) {
+        throw new DeviceError({
+          code: 'deploy.never-booted',
+          what: `no sign of the machine on the provisioning network after ${boots} boots`,
+          where: (await run.machine()).hostname,
+        });
+      }
+      boots += 1;
+      await bootAgain(run, phase);
+      quietSince = clock.monotonic();
+    }
+    if (lastSeen !== null && now - quietSince > timings.deployStalled) {
+      throw new DeviceError({
+        code: 'deploy.stalled',
+        what: `the machine fell silent during the ${phase}`,
+        said: progress.activity,
+      });
+    }
+    run.progress(progress.activity, progress.percent);
+    await run.pause(timings.pollInterval);
+  }
+}
+
+function phaseError(progress: PhaseProgress): DeviceError {
+  const { code, said } = progress.error ?? { code: 'deploy.agent-failed', said: progress.activity };
+  const known: DeviceCode = code in deviceCodes ? (code as DeviceCode) : 'deploy.agent-failed';
+  return new DeviceError({ code: known, what: deviceCodes[known].meaning, said });
+}
+
+async function engineOf(run: StepRun): Promise<ReturnType<StepRun['world']['engine']>> {
+  return run.world.engine((await run.machine()).engine);
+}

@@ -1,0 +1,132 @@
+import type { Evidence } from '../../../plugin-api/index.ts';
+import { parkedPort, provisioningPort, shutPort, tenantPort } from '../../core/network/port-roles.ts';
+import type { TenantNetwork } from '../../core/claim/deployment.ts';
+import type { Machine } from '../../core/machine/machine.ts';
+import { asCodedError } from '../../kernel/errors/service-error.ts';
+import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
+import type { PortWish } from '../ports/port-service.ts';
+import type { World } from '../world.ts';
+import { requireOff } from './power-steps.ts';
+
+type Wishes<C extends StepContext> = (run: StepRun<C>, machine: Machine) => Promise<readonly PortWish[]>;
+
+/** Every connected port of the machine on its switch's provisioning network. */
+export async function provisioningWishes(
+  run: { readonly world: World },
+  machine: Machine,
+): Promise<readonly PortWish[]> {
+  if (machine.wiring === 'none') return [];
+  const wiring = await run.world.ports.wiring(machine);
+  return wiring.map(({ at, switch: name, port }) => ({
+    switch: name,
+    port,
+    purpose: 'provisioning',
+    desired: provisioningPort(at),
+  }));
+}
+
+/** Every connected port of the machine where nothing is. */
+export async function parkWishes(
+  run: { readonly world: World },
+  machine: Machine,
+): Promise<readonly PortWish[]> {
+  if (machine.wiring === 'none') return [];
+  const wiring = await run.world.ports.wiring(machine);
+  return wiring.map(({ at, switch: name, port }) => ({
+    switch: name,
+    port,
+    purpose: 'park',
+    desired: parkedPort(at),
+  }));
+}
+
+/** The tenant's VLANs on the ports in use; the other connected ports parked. */
+export async function tenantWishes(
+  run: { readonly world: World },
+  machine: Machine,
+  network: TenantNetwork,
+): Promise<readonly PortWish[]> {
+  if (machine.wiring === 'none') return [];
+  const wiring = await run.world.ports.wiring(machine);
+  const used = new Set(network.ports.map((place) => `${place.switch} ${place.port}`));
+  return wiring.map(({ at, switch: name, port }) =>
+    used.has(`${name} ${port}`)
+      ? { switch: name, port, purpose: 'tenant', desired: tenantPort(network) }
+      : { switch: name, port, purpose: 'park', desired: parkedPort(at) },
+  );
+}
+
+/**
+ * Brings the machine's ports to a state and reads them back. The desire is written, and anything moved, only once the machine
+ * is confirmed off (law 4 a, b, d).
+ */
+export function settlePorts<C extends StepContext>(
+  name: string,
+  wishes: Wishes<C>,
+  more: Partial<Pick<Step<C>, 'applies' | 'undo'>> & { readonly whileOn?: (context: C) => boolean } = {},
+): Step<C> {
+  const { whileOn, ...rest } = more;
+  return {
+    undo: { none: 'this is where a failed operation leaves the ports' },
+    ...rest,
+    name,
+    kind: 'checkable',
+    run: async (run) => {
+      if (!whileOn?.(run.context)) await requireOff(run);
+      const machine = await run.machine();
+      return portsAsWished(run, await wishes(run, machine));
+    },
+    plan: async (run) => {
+      const machine = await run.machine();
+      const wanted = await wishes(run, machine);
+      return wanted.length === 0
+        ? ['wiring none: ports are left alone']
+        : run.world.ports.plan(machine.id, wanted);
+    },
+  };
+}
+
+/** Back to the provisioning network, only while off (law 6). */
+export const backToProvisioning = {
+  run: async <C extends StepContext>(run: StepRun<C>): Promise<Outcome<C>> => {
+    await requireOff(run);
+    return portsAsWished(run, await provisioningWishes(run, await run.machine()));
+  },
+};
+
+/** Writes the desire, then waits until the switches show it. */
+export async function portsAsWished<C extends StepContext>(
+  run: StepRun<C>,
+  wishes: readonly PortWish[],
+): Promise<Outcome<C>> {
+  if (wishes.length === 0) return done('wiring none: ports are left alone');
+  const { ports, storage } = run.world;
+  await storage.run((tx) => ports.desire(tx, run.operation.machineId, wishes));
+  const evidence = await ports.settle(wishes, run.signal);
+  return done(evidence.map(({ summary }) => summary).join('; '), { data: { ports: summaries(evidence) } });
+}
+
+/** Shuts every port of the machine (law 4c); says in words how far it came, for the reason that goes with it. */
+export async function fencePorts(run: StepRun): Promise<string> {
+  const { ports, storage } = run.world;
+  const machine = await run.machine();
+  const wiring = await ports.wiring(machine);
+  const wishes = wiring.map((port): PortWish => ({
+    switch: port.switch,
+    port: port.port,
+    purpose: 'fenced',
+    desired: shutPort,
+  }));
+  if (wishes.length === 0) return 'it has no managed ports to shut';
+  await storage.run((tx) => ports.desire(tx, machine.id, wishes));
+  try {
+    const evidence = await ports.settle(wishes);
+    return `its ports are shut: ${evidence.map(({ summary }) => summary).join('; ')}`;
+  } catch (thrown) {
+    return `and its ports could not all be shut: ${asCodedError(thrown).message}`;
+  }
+}
+
+function summaries(evidence: readonly Evidence[]): readonly string[] {
+  return evidence.map(({ summary }) => summary);
+}

@@ -1,0 +1,114 @@
+import { DeviceError, type BootDevice } from '../../../plugin-api/index.ts';
+import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
+import { fencePorts } from './port-steps.ts';
+
+/** Off, confirmed by reading. */
+export function powerOff<C extends StepContext>(
+  name: string,
+  more: Partial<Pick<Step<C>, 'applies' | 'prepare'>> = {},
+): Step<C> {
+  return {
+    ...more,
+    name,
+    kind: 'checkable',
+    run: async (run) => ({ evidence: await run.world.power.turn(await run.machine(), 'off', run.signal) }),
+    undo: { none: 'off is where every operation that fails leaves the machine' },
+    plan: async (run) => [run.world.power.planTurn(await run.machine(), 'off')],
+  };
+}
+
+/** On, confirmed by reading. Its undo is off, confirmed, or the fence (law 4c). */
+export function powerOn<C extends StepContext>(
+  name: string,
+  more: Partial<Pick<Step<C>, 'applies' | 'prepare'>> & {
+    /** A sign from the machine itself that it was on, or null. */
+    readonly sign?: (run: StepRun<C>) => Promise<string | null>;
+    /** What to do instead with a machine that is on already, without such a sign. */
+    readonly whenOn?: (run: StepRun<C>) => Promise<void>;
+  } = {},
+): Step<C> {
+  const { sign, whenOn, ...rest } = more;
+  return {
+    ...rest,
+    name,
+    kind: 'checkable',
+    run: async (run) => {
+      const machine = await run.machine();
+      const before = (await sign?.(run)) ?? null;
+      if (before !== null) return done(before);
+      if (whenOn && (await run.world.power.state(machine, run.signal)) === 'on') await whenOn(run);
+      try {
+        return { evidence: await run.world.power.turn(machine, 'on', run.signal) };
+      } catch (thrown) {
+        // It may have come up, done its work and gone off again between two readings.
+        const unconfirmed = thrown instanceof DeviceError && thrown.code === 'power.unconfirmed';
+        const seen = unconfirmed ? ((await sign?.(run)) ?? null) : null;
+        if (seen === null) throw thrown;
+        return done(seen);
+      }
+    },
+    undo: { run: offOrFence },
+    plan: async (run) => [run.world.power.planTurn(await run.machine(), 'on')],
+  };
+}
+
+/** The boot device; never trusted to last, so it is set again before each boot (law 3). */
+export function bootDevice<C extends StepContext>(
+  name: string,
+  device: BootDevice,
+  applies?: Step<C>['applies'],
+): Step<C> {
+  return {
+    ...(applies && { applies }),
+    name,
+    kind: 'checkable',
+    run: async (run) => ({
+      evidence: await run.world.power.setBootDevice(await run.machine(), device, run.signal),
+    }),
+    undo: { none: 'the boot device is set anew before each boot' },
+    plan: async (run) => [run.world.power.planBootDevice(await run.machine(), device)],
+  };
+}
+
+/** Refuses to go on unless the BMC says off at this moment: ports move only under a machine that is off (law 4). */
+export async function requireOff(run: StepRun): Promise<void> {
+  const machine = await run.machine();
+  if ((await run.world.power.state(machine, run.signal)) === 'off') return;
+  throw new ServiceError({
+    code: 'machine.state',
+    retry: 'never',
+    what: 'the machine is on; its ports may move only while it is off',
+    where: machine.hostname,
+    remedy: 'somebody switched it on behind our back: find out who',
+  });
+}
+
+/** Off, or, where that cannot be confirmed, every port shut and the operation told so. */
+export async function offOrFence<C extends StepContext>(run: StepRun<C>): Promise<Outcome<C>> {
+  const failure = await tryOff(run);
+  if (failure === null) return done('off, confirmed');
+  const shut = await fencePorts(run);
+  throw new ServiceError({
+    code: 'operation.fenced',
+    what: `power off could not be confirmed (${failure.message}); ${shut}`,
+    where: (await run.machine()).hostname,
+    cause: failure,
+  });
+}
+
+/** Tries several times before it gives up: a fence is the last resort. */
+export async function tryOff(run: StepRun): Promise<DeviceError | null> {
+  const { clock, timings, power } = run.world;
+  const machine = await run.machine();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await power.turn(machine, 'off', run.signal);
+      return null;
+    } catch (thrown) {
+      if (!(thrown instanceof DeviceError)) throw thrown;
+      if (thrown.retry !== 'later' || attempt >= 3) return thrown;
+      await clock.sleep(timings.retryDelay, run.signal);
+    }
+  }
+}
