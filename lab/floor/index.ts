@@ -1,0 +1,3 @@
+export * from './floor-table.ts';
+export * from './lab-floor.ts';
+export * from './law-oracle.ts';

@@ -1,0 +1,2 @@
+export * from './boot-server.ts';
+export * from './lab-router.ts';
