@@ -31,16 +31,17 @@ const table: Readonly<
     start: { own: 'cancel', other: 'refuse' },
     stop: { own: 'join', other: 'refuse' },
     destroy: { own: 'join', other: 'refuse' },
-    erase: { own: 'wait', other: 'refuse' },
-    commission: { own: 'wait', other: 'refuse' },
+    // Nobody holds a machine that is erased or commissioned.
+    erase: { own: 'refuse', other: 'refuse' },
+    commission: { own: 'refuse', other: 'refuse' },
   },
   // newcomer: destroy
   destroy: {
     start: { own: 'cancel', other: 'refuse' },
     stop: { own: 'wait', other: 'refuse' },
     destroy: { own: 'join', other: 'refuse' },
-    erase: { own: 'wait', other: 'refuse' },
-    commission: { own: 'wait', other: 'refuse' },
+    erase: { own: 'refuse', other: 'refuse' },
+    commission: { own: 'refuse', other: 'refuse' },
   },
   // newcomer: erase
   erase: {

@@ -20,14 +20,8 @@ export interface CommissionInput extends JsonObject {
   readonly grade: EraseGrade;
 }
 
-interface CommissionContext extends JsonObject {
-  readonly grade: EraseGrade;
-}
-
-type Run = StepRun<CommissionContext>;
-
 /** From an enrolled machine to a ready one: BMC and wiring checked, inventory taken, disks erased. */
-export const commission: StepList<CommissionContext> = {
+export const commission: StepList = {
   name: 'commission',
   version: 1,
   kind: 'commission',
@@ -37,8 +31,8 @@ export const commission: StepList<CommissionContext> = {
     probeBmc(),
     checkWiring(),
     powerOff('power.off'),
-    settlePorts<CommissionContext>('ports.provisioning', provisioningWishes, { undo: backToProvisioning }),
-    ...enginePhase<CommissionContext>({
+    settlePorts('ports.provisioning', provisioningWishes, { undo: backToProvisioning }),
+    ...enginePhase({
       phase: 'commission',
       order: async (run) => {
         const machine = await run.machine();
@@ -53,7 +47,7 @@ export const commission: StepList<CommissionContext> = {
       },
       onDone: takeInventory,
     }),
-    ...erasePhase<CommissionContext>((context) => context.grade !== 'none'),
+    ...erasePhase((_context, input) => input['grade'] !== 'none'),
     {
       name: 'finish',
       kind: 'checkable',
@@ -61,7 +55,7 @@ export const commission: StepList<CommissionContext> = {
         done(`${(await run.machine()).hostname}: ready`, {
           commit: async (tx) => {
             const clean =
-              run.context.grade === 'none'
+              run.operation.input['grade'] === 'none'
                 ? {
                     grade: 'none' as const,
                     at: run.world.clock.now(),
@@ -96,7 +90,7 @@ export const commission: StepList<CommissionContext> = {
 };
 
 /** First contact with the BMC: credentials, cipher suite, power. */
-function probeBmc(): Step<CommissionContext> {
+function probeBmc(): Step {
   return {
     name: 'bmc.probe',
     kind: 'checkable',
@@ -104,10 +98,8 @@ function probeBmc(): Step<CommissionContext> {
       await moveMachine(tx, run.operation.machineId, 'commissioning');
     },
     run: async (run) => {
-      const { grade } = run.operation.input as CommissionInput;
       const { state, suite } = await run.world.power.probe(await run.machine(), run.signal);
       return done(`the BMC answers with cipher suite ${suite}; power ${state}`, {
-        context: { grade },
         commit: async (tx) => {
           const machine = await tx.machines.find(run.operation.machineId);
           if (machine?.bmc && machine.bmc.knownSuite !== suite)
@@ -120,7 +112,7 @@ function probeBmc(): Step<CommissionContext> {
   };
 }
 
-function checkWiring(): Step<CommissionContext> {
+function checkWiring(): Step {
   return {
     name: 'wiring.check',
     kind: 'checkable',
@@ -142,7 +134,7 @@ function checkWiring(): Step<CommissionContext> {
 }
 
 /** The machine is what its inventory says; NICs known from the rack config stay first, in their order. */
-async function takeInventory(run: Run, progress: PhaseProgress): Promise<Outcome<CommissionContext>> {
+async function takeInventory(run: StepRun, progress: PhaseProgress): Promise<Outcome> {
   const { inventory } = progress;
   if (!inventory)
     throw new DeviceError({ code: 'deploy.agent-failed', what: 'the machine sent no inventory' });

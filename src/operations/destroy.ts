@@ -58,9 +58,8 @@ function notFenced(context: DestroyContext): boolean {
   return !context.fenced;
 }
 
-/** The grade stands in the input; `applies` sees the context only, so the first step copies it there. */
-function toErase(context: DestroyContext): boolean {
-  return !context.fenced && context['grade'] !== 'none';
+function toErase(context: DestroyContext, input: JsonObject): boolean {
+  return !context.fenced && input['grade'] !== 'none';
 }
 
 function offOrFenced(): Step<DestroyContext> {
@@ -71,13 +70,12 @@ function offOrFenced(): Step<DestroyContext> {
       await moveMachine(tx, run.operation.machineId, 'releasing');
     },
     run: async (run) => {
-      const { grade } = inputOf(run);
       const failure = await tryOff(run);
       return failure === null
-        ? done('off, confirmed', { context: { fenced: false, grade } })
+        ? done('off, confirmed', { context: { fenced: false } })
         : done(`power off cannot be confirmed: ${failure.message}`, {
             verified: false,
-            context: { fenced: true, grade },
+            context: { fenced: true },
           });
     },
     undo: { none: 'a destroy is not undone' },

@@ -44,6 +44,12 @@ export class Machines {
    * @throws ServiceError `machine.ambiguous` when address and MACs point at different machines.
    */
   async enrol(enrolment: Enrolment): Promise<Machine> {
+    const machine = await this.#enrol(enrolment);
+    this.#world.events.emit('machine', { machineId: machine.id });
+    return machine;
+  }
+
+  async #enrol(enrolment: Enrolment): Promise<Machine> {
     const { clock, storage } = this.#world;
     const macs = enrolment.macs.map(parseMac);
     if (macs.length === 0)
@@ -190,6 +196,7 @@ export class Machines {
         });
       await tx.machines.delete(id, machine.version);
     });
+    this.#world.events.emit('machine', { machineId: id });
   }
 
   /**

@@ -1,9 +1,12 @@
+import type { MachineId } from '../core/machine/machine.ts';
 import type { OperationRecord, StepRecord } from '../core/storage/journal-records.ts';
 
 /** What the journal tells while it works; nobody may rely on it for truth, only to look sooner. */
 export interface OperationEvents {
   operation: OperationRecord;
   step: StepRecord;
+  /** A machine was enrolled, described anew, or forgotten. */
+  machine: { readonly machineId: MachineId };
   /** Something changed outside that the operation may wait for (a boot conversation, say). */
   wake: { readonly operationId: string };
 }

@@ -107,6 +107,8 @@ export class Operations {
         if (begun) return begun;
         continue;
       }
+      const gone = await this.#goneAlready(machine, active, request);
+      if (gone !== null) return { operation: null, already: gone };
       const verdict = arbitrate(active, { kind: request.kind, joinKey: joinKeyOf(request) });
       if (verdict === 'join') return { operation: active, joined: true };
       if (verdict === 'refuse') throw await this.#busy(machine, active, request);
@@ -246,14 +248,15 @@ export class Operations {
   #record(machine: Machine, request: OperationRequest, input: JsonObject): OperationRecord {
     const { clock, timings } = this.#world;
     const now = clock.now();
-    const deadline =
-      request.kind === 'start'
-        ? timings.startDeadline
-        : request.kind === 'stop'
-          ? timings.stopDeadline
-          : timings.destroyDeadline;
-    // Only a Start dies with its caller's patience: what must converge goes on.
-    const patience = request.kind === 'start' ? Math.min(deadline, request.wait ?? deadline) : deadline;
+    // Only a Start dies with its caller's patience: what must converge goes on for as long as its phases may take.
+    const longest: Readonly<Record<OperationKind, number>> = {
+      start: Math.min(timings.startDeadline, request.wait ?? timings.startDeadline),
+      stop: timings.stopDeadline,
+      commission: timings.commission + timings.erase + timings.destroyDeadline,
+      destroy: timings.erase + timings.destroyDeadline,
+      erase: timings.erase + timings.destroyDeadline,
+    };
+    const patience = longest[request.kind];
     return {
       id: newSortableId('op', now),
       machineId: machine.id,
@@ -320,13 +323,11 @@ export class Operations {
       }
       case 'stop':
         if (claim?.externalId !== request.externalId)
-          return nothing(`${request.externalId} does not hold ${machine.hostname}: nothing of it runs there`);
+          return nothing(`${request.externalId} does not hold ${machine.hostname}: nothing of it is there`);
         return input({ externalId: request.externalId, force: request.force });
       case 'destroy':
         if (claim?.externalId !== request.externalId)
-          return nothing(
-            `${request.externalId} does not hold ${machine.hostname}: nothing of it is left there`,
-          );
+          return nothing(`${request.externalId} does not hold ${machine.hostname}: nothing of it is there`);
         return input({ externalId: request.externalId, grade: request.grade ?? this.#defaultGrade });
       case 'commission':
       case 'erase':
@@ -365,6 +366,19 @@ export class Operations {
         what: `${request.externalId} holds ${holder?.hostname ?? still.machineId}, which is not proven free of it`,
       });
     });
+  }
+
+  /** A Stop or Destroy of an instance that neither holds the machine nor is being dealt with there has nothing to do. */
+  async #goneAlready(
+    machine: Machine,
+    active: OperationRecord,
+    request: OperationRequest,
+  ): Promise<string | null> {
+    if ((request.kind !== 'stop' && request.kind !== 'destroy') || active.joinKey === request.externalId)
+      return null;
+    const claim = await this.#world.storage.run((tx) => tx.claims.find(machine.id));
+    if (claim?.externalId === request.externalId) return null;
+    return `${request.externalId} does not hold ${machine.hostname}: nothing of it is there`;
   }
 
   async #busy(machine: Machine, active: OperationRecord, request: OperationRequest): Promise<ServiceError> {

@@ -129,7 +129,7 @@ export class Execution {
     for (const step of this.#list.steps) {
       const last = this.#lastRecord(step.name, 'do');
       if (last?.state === 'done') continue;
-      if (step.applies && !step.applies(this.#operation.context)) continue;
+      if (step.applies && !step.applies(this.#operation.context, this.#operation.input)) continue;
       let cut = last?.state === 'intent';
       let attempt = last?.attempt ?? 0;
       for (;;) {

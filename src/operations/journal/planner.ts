@@ -22,7 +22,7 @@ export async function planOperation(
   let context: JsonObject = {};
   const sections: PlanSection[] = [];
   for (const step of list.steps) {
-    if (step.applies && !step.applies(context)) continue;
+    if (step.applies && !step.applies(context, operation.input)) continue;
     const run: StepRun = {
       world,
       operation,

@@ -61,8 +61,8 @@ export interface Step<C extends StepContext = StepContext> {
    * `at-most-once`: never repeated blindly; after a crash `resolve` looks at the world and decides.
    */
   readonly kind: 'checkable' | 'at-most-once';
-  /** False = this step is not needed here; it leaves no trace. Decided by the context alone. */
-  readonly applies?: (context: C) => boolean;
+  /** False = this step is not needed here; it leaves no trace. Decided by the context and the journaled input alone. */
+  readonly applies?: (context: C, input: JsonObject) => boolean;
   /** Pure steps read and decide; a plan runs them for real, since they touch nothing. */
   readonly pure?: boolean;
   /** May be broken off by cancellation while it runs (waits); others are finished first. */

@@ -117,17 +117,18 @@ export class PortService {
   /** The lines that settling these wishes would send now: reads the switches, changes nothing (law 8). */
   async plan(machineId: MachineId, wishes: readonly PortWish[]): Promise<readonly string[]> {
     const lines: string[] = [];
+    // Also the wishes for the other switches: a VLAN that nobody on the fabric wants any more is retired here too.
+    const replaced = new Map(
+      wishes.map((wish): [string, PortRecord] => [
+        `${wish.switch} ${wish.port}`,
+        plannedRecord(machineId, wish),
+      ]),
+    );
     const switches = await this.#parts.storage.run((tx) => tx.racks.switches());
     for (const at of switches.filter((candidate) => wishes.some((wish) => wish.switch === candidate.name))) {
       const mine = wishes.filter((wish) => wish.switch === at.name);
       const ports = mine.map((wish) => wish.port);
       const observed = await this.#worker(at.name).observe(ports);
-      const replaced = new Map(
-        mine.map((wish): [string, PortRecord] => [
-          `${wish.switch} ${wish.port}`,
-          plannedRecord(machineId, wish),
-        ]),
-      );
       const { intent } = await wantedOf(this.#parts.storage, at, ports, observed, replaced);
       for (const wish of mine) {
         const now = observed.ports.get(wish.port);

@@ -12,7 +12,7 @@ import { bootDevice, powerOff, powerOn } from './power-steps.ts';
 
 export interface EnginePhase<C extends StepContext> {
   readonly phase: DeployPhase;
-  readonly applies?: (context: C) => boolean;
+  readonly applies?: Step<C>['applies'];
   readonly order: (run: StepRun<C>) => Promise<PhaseOrder>;
   /** Domain change at the moment the machine may begin to be changed: with the intent of its power-on. */
   readonly onPowerOn?: (tx: Tx, run: StepRun<C>) => Promise<void>;

@@ -7,7 +7,9 @@ import { enginePhase, orderId } from './engine-phase.ts';
  * The erase of every writable local disk, to the grade in the operation's input. The machine's clean-disk evidence is written
  * with the outcome of the wait, never otherwise (law 5).
  */
-export function erasePhase<C extends StepContext>(applies: (context: C) => boolean): readonly Step<C>[] {
+export function erasePhase<C extends StepContext>(
+  applies: NonNullable<Step<C>['applies']>,
+): readonly Step<C>[] {
   return enginePhase<C>({
     phase: 'erase',
     applies,

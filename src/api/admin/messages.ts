@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { Secret } from '../../../plugin-api/index.ts';
+
+const secret = z.string().transform((text) => new Secret(text));
+const name = z.string().trim().min(1).max(253);
+
+/** `POST machines`: one machine as an administrator describes it. */
+export const enrolMessage = z.strictObject({
+  hostname: z
+    .string()
+    .trim()
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, 'a host name: letters, digits and - only'),
+  macs: z.array(z.string()).min(1).max(64),
+  bmc: z.strictObject({
+    driver: z.enum(['ipmi']).optional(),
+    host: name,
+    port: z.int().min(1).max(65_535).optional(),
+    username: z.string().max(16),
+    password: secret,
+    kg: secret.optional(),
+    minSuite: z.union([z.literal(3), z.literal(17)]).optional(),
+  }),
+  firmware: z.enum(['legacy', 'efi']).optional(),
+  wiring: z.enum(['managed', 'none']).optional(),
+  pool: name.optional(),
+  site: name.optional(),
+  rootDiskSerial: name.optional(),
+  cloudPlace: z
+    .strictObject({
+      cloud: name,
+      zone: name,
+      pod: name,
+      cluster: name,
+      hostTag: name.nullable().default(null),
+    })
+    .optional(),
+});
+
+const reason = z.string().max(1_000).default('');
+const grade = z.enum(['none', 'quick', 'full', 'secure']);
+
+export const commissionMessage = z.strictObject({ grade: grade.optional(), reason });
+export const eraseMessage = z.strictObject({ grade: z.enum(['quick', 'full', 'secure']).optional(), reason });
+export const reasonMessage = z.strictObject({ reason });
+export const stopMessage = z.strictObject({ force: z.boolean().default(false), reason });
+export const releaseMessage = z.strictObject({ grade: grade.optional(), reason });
+export const startMessage = z.strictObject({
+  externalId: z.string().regex(/^[\x21-\x7e]{1,190}$/),
+  template: name,
+  firstDeployment: z.boolean().default(true),
+  hostname: name.optional(),
+  nics: z
+    .array(
+      z.strictObject({
+        mac: z.string(),
+        broadcastUri: z.string(),
+        defaultNic: z.boolean(),
+        deviceId: z.int().min(0),
+      }),
+    )
+    .max(64),
+  sshKeys: z.array(z.string()).default([]),
+  userData: z.string().nullable().default(null),
+  reason,
+});
+export const principalMessage = z.strictObject({
+  name,
+  role: z.enum(['admin', 'operator', 'viewer']),
+  scope: z.string().default('*'),
+});
+export const imageQuery = z.strictObject({
+  name,
+  canBond: z.enum(['true', 'false']).default('true'),
+  firstBoot: z.enum(['nocloud', 'none']).default('nocloud'),
+  alias: z.union([z.string(), z.array(z.string())]).optional(),
+  rawBytes: z.coerce.number().int().positive().optional(),
+});

@@ -1,0 +1,189 @@
+/** What the admin API answers, as far as csbm prints it for people; `--json` passes everything on. */
+
+export interface ErrorView {
+  readonly code: string;
+  readonly retry: 'never' | 'later' | 'operator';
+  readonly what: string;
+  readonly where?: string;
+  readonly said?: string;
+  readonly remedy?: string;
+}
+
+export interface MachineView {
+  readonly id: string;
+  readonly hostname: string;
+  readonly state: string;
+  readonly site: string;
+  readonly pool: string;
+  readonly wiring: string;
+  readonly firmware: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly serial: string;
+  readonly product: string;
+  readonly bmc: {
+    readonly driver: string;
+    readonly host: string;
+    readonly port: number;
+    readonly username: string;
+    readonly knownSuite: number | null;
+  } | null;
+  readonly power: { readonly state: string; readonly at: number } | null;
+  readonly quarantine: {
+    readonly code: string;
+    readonly reason: string;
+    readonly fenced: boolean;
+    readonly since: number;
+  } | null;
+  readonly clean: { readonly grade: string; readonly at: number; readonly summary: string } | null;
+  readonly cloudPlace: {
+    readonly cloud: string;
+    readonly zone: string;
+    readonly pod: string;
+    readonly cluster: string;
+    readonly hostTag: string | null;
+  } | null;
+  readonly nics: readonly {
+    readonly name: string;
+    readonly mac: string;
+    readonly linkUp: boolean;
+    readonly speedMbps: number | null;
+  }[];
+  readonly disks: readonly {
+    readonly name: string;
+    readonly model: string;
+    readonly serial: string;
+    readonly bytes: number;
+  }[];
+  readonly claim: {
+    readonly holder: string;
+    readonly externalId: string;
+    readonly owner: string;
+    readonly since: number;
+  } | null;
+  readonly deployment: {
+    readonly image: string;
+    readonly state: string;
+    readonly native: number | null;
+    readonly tagged: readonly number[];
+  } | null;
+  readonly operation: { readonly id: string; readonly kind: string; readonly state: string } | null;
+}
+
+export interface OperationView {
+  readonly id: string;
+  readonly machineId: string;
+  readonly kind: string;
+  readonly state: 'running' | 'undoing' | 'done' | 'failed' | 'cancelled';
+  readonly subject: string;
+  readonly requester: { readonly principal: string; readonly door: string; readonly reason: string };
+  readonly createdAt: number;
+  readonly deadlineAt: number;
+  readonly endedAt: number | null;
+  readonly cancelledBy: { readonly principal: string; readonly reason: string } | null;
+  readonly error: ErrorView | null;
+  readonly undoError: ErrorView | null;
+}
+
+export interface StepView {
+  readonly seq: number;
+  readonly name: string;
+  readonly direction: 'do' | 'undo';
+  readonly attempt: number;
+  readonly state: 'intent' | 'done' | 'failed' | 'unknown' | 'cancelled';
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly progress: { readonly activity: string; readonly percent: number | null } | null;
+  readonly evidence: { readonly summary: string; readonly verified: boolean } | null;
+  readonly error: ErrorView | null;
+}
+
+export interface PortStateView {
+  readonly native: number | 'default' | null;
+  readonly tagged: readonly number[];
+  readonly admin: string;
+}
+
+export interface PortView {
+  readonly switch: string;
+  readonly port: string;
+  readonly machineId: string | null;
+  readonly purpose: string;
+  readonly desired: PortStateView;
+  readonly observed: PortStateView | null;
+  readonly settled: boolean;
+  readonly observedAt: number | null;
+}
+
+export interface SwitchView {
+  readonly name: string;
+  readonly type: string;
+  readonly transport: string;
+  readonly host: string;
+  readonly tcpPort: number;
+  readonly fabric: string;
+  readonly uplinks: readonly string[];
+  readonly provisioning: number | string;
+  readonly park: number | string;
+  readonly unsavedSince: number | null;
+}
+
+export interface WireView {
+  readonly mac: string;
+  readonly switch: string;
+  readonly port: string;
+  readonly server: string | null;
+}
+
+export interface ImageView {
+  readonly name: string;
+  readonly canBond: boolean;
+  readonly firstBoot: string;
+  readonly rawBytes: number;
+  readonly storedBytes: number;
+  readonly encoding: string;
+  readonly sha256: string;
+  readonly aliases: readonly string[];
+  readonly createdAt: number;
+}
+
+export interface PrincipalView {
+  readonly name: string;
+  readonly role: string;
+  readonly scope: string;
+  readonly createdAt: number;
+  readonly revokedAt: number | null;
+}
+
+export interface AlarmView {
+  readonly at: number;
+  readonly code: string;
+  readonly machineId: string | null;
+  readonly text: string;
+}
+
+export interface HealthView {
+  readonly version: string;
+  readonly now: number;
+  readonly activeOperations: number;
+  readonly agentLinks: readonly {
+    readonly machineId: string;
+    readonly state: string;
+    readonly since: number;
+    readonly server: string | null;
+    readonly reason: string | null;
+  }[];
+  readonly unsavedSwitches: readonly { readonly name: string; readonly since: number }[];
+  readonly quarantined: readonly {
+    readonly id: string;
+    readonly hostname: string;
+    readonly code: string;
+    readonly reason: string;
+    readonly fenced: boolean;
+  }[];
+}
+
+export interface PlanSection {
+  readonly step: string;
+  readonly lines: readonly string[];
+}

@@ -1,0 +1,112 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { AdminClient } from '../admin-client.ts';
+import { size } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export interface UploadOptions {
+  readonly terminal: Terminal;
+  /** No progress, also on a terminal. */
+  readonly quiet: boolean;
+}
+
+/**
+ * Streams an image to the service. By `node:http`, because fetch gives up an upload after five minutes without an answer,
+ * and loses the answer that comes before the upload's end.
+ */
+export async function uploadImage<T>(
+  client: AdminClient,
+  file: string,
+  query: URLSearchParams,
+  { terminal, quiet }: UploadOptions,
+): Promise<T> {
+  const path = resolve(terminal.cwd, file);
+  const total = await sizeOf(path);
+  const url = new URL(`${client.url}/api/v1/images?${query.toString()}`);
+  const request = (url.protocol === 'https:' ? https : http).request(url, {
+    method: 'POST',
+    headers: {
+      authorization: client.authorization,
+      'content-type': 'application/octet-stream',
+      'content-length': total,
+    },
+  });
+  const bytes = createReadStream(path, { highWaterMark: 1024 * 1024 });
+  const bar = quiet ? null : new ProgressBar(terminal, total);
+  try {
+    const answer = await new Promise<http.IncomingMessage>((answered, failed) => {
+      let response: http.IncomingMessage | undefined;
+      request.once('response', (message) => answered((response = message)));
+      // After the answer, a broken pipe only means that the service did not want the rest.
+      request.on('error', (cause) => response ?? failed(client.unreachable(cause)));
+      bytes.on('error', (cause) => failed(unreadable(path, cause)));
+      bytes.on('data', (chunk) => bar?.add(chunk.length));
+      bytes.pipe(request);
+    });
+    bytes.unpipe(request);
+    const body = await text(answer).catch((cause: unknown) => {
+      throw client.unreachable(cause);
+    });
+    if (answer.statusCode === 201) return JSON.parse(body) as T;
+    throw client.refusal(answer.statusCode ?? 0, body);
+  } finally {
+    bar?.end();
+    bytes.destroy();
+    request.destroy();
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) throw new Error('not a file');
+    return found.size;
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): ServiceError {
+  return new ServiceError({
+    code: 'cli.failed',
+    what: 'the image cannot be read',
+    where: path,
+    said: cause instanceof Error ? cause.message : String(cause),
+    remedy: 'name a readable file',
+    cause,
+  });
+}
+
+/** On standard error, and on a terminal only. */
+class ProgressBar {
+  readonly #terminal: Terminal;
+  readonly #total: number;
+  #sent = 0;
+  #shown = -1;
+
+  constructor(terminal: Terminal, total: number) {
+    this.#terminal = terminal;
+    this.#total = total;
+  }
+
+  add(bytes: number): void {
+    this.#sent += bytes;
+    const percent = Math.floor((this.#sent / this.#total) * 100);
+    if (percent === this.#shown || !this.#terminal.stderr.isTTY) return;
+    this.#shown = percent;
+    const filled = Math.floor(percent / 4);
+    const bar = '#'.repeat(filled).padEnd(25, '.');
+    this.#terminal.stderr.write(
+      `\r\u001b[K[${bar}] ${percent} % of ${size(this.#total)}${percent === 100 ? ', being checked' : ''}`,
+    );
+  }
+
+  end(): void {
+    if (this.#shown >= 0) this.#terminal.stderr.write('\r\u001b[K');
+  }
+}

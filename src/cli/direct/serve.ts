@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs';
+import { Command } from 'commander';
+import { printer } from '../admin/verb.ts';
+import { sheet } from '../table.ts';
+import { printable, type Terminal } from '../terminal.ts';
+import { crashHook } from './crash-hook.ts';
+
+interface ServeOptions {
+  readonly config?: string;
+  readonly json?: true;
+}
+
+/** `csbm serve`: the service in the foreground. Its log goes to standard error, one JSON object a line. */
+export function serveCommand(terminal: Terminal): Command {
+  return new Command('serve')
+    .description('run the service in the foreground until SIGTERM or Ctrl-C')
+    .option('--config <file>', 'csbm.yaml (default: CSBM_CONFIG, else csbm.yaml here, else defaults)')
+    .option('--json', 'print where it is reached as one JSON document')
+    .action((options: ServeOptions) => serve(terminal, options));
+}
+
+async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
+  const { cwd, env } = terminal;
+  const stopped = stopSignal();
+  const [{ loadConfig }, { createLog }] = await Promise.all([
+    import('../../config/load-config.ts'),
+    import('../../kernel/log/log.ts'),
+  ]);
+  const { config, file, warnings } = loadConfig({ path: options.config, env, cwd });
+  const log = createLog({ level: config.log.level });
+  for (const warning of warnings) terminal.stderr.write(printable(`warning: ${warning}\n`));
+  const hooks = crashHook(env, (line) => void terminal.stderr.write(line));
+  const { startService } = await import('../../main.ts');
+  const service = await startService({ config, log, env, ...(hooks && { hooks }) });
+  const { adminUrl, bootUrl } = service;
+  // Made by this start, or by an earlier one.
+  const tokenFile =
+    service.adminTokenFile ?? (existsSync(config.admin.tokenFile) ? config.admin.tokenFile : null);
+  const json = options.json ?? false;
+  printer(terminal, json)(
+    { adminUrl, bootUrl, adminTokenFile: tokenFile, config: file, pid: process.pid },
+    () =>
+      sheet([
+        ['admin API', adminUrl],
+        ['boot service', bootUrl],
+        ['admin token', tokenFile ?? 'as it was given; only its hash is kept'],
+        ['configuration', file ?? 'defaults'],
+        ['data', config.stateDir],
+      ]),
+  );
+  const signal = await stopped;
+  if (!json)
+    terminal.stderr.write(
+      `${signal}: stopping; operations stay in the journal and go on at the next start\n`,
+    );
+  await service.stop();
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as it would have without us. */
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    const stop = (signal: NodeJS.Signals): void => {
+      process.off('SIGTERM', stop);
+      process.off('SIGINT', stop);
+      resolve(signal);
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}

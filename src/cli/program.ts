@@ -1,0 +1,119 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import type { Terminal } from './terminal.ts';
+
+interface Verb {
+  readonly name: string;
+  readonly alias?: string;
+  readonly summary: string;
+  /** Loaded only when this verb is asked for, so that `csbm --help` and every other verb stay fast. */
+  load(terminal: Terminal): Promise<Command>;
+}
+
+const verbs: readonly Verb[] = [
+  {
+    name: 'serve',
+    summary: 'run the service in the foreground',
+    load: async (terminal) => (await import('./direct/serve.ts')).serveCommand(terminal),
+  },
+  {
+    name: 'status',
+    alias: 'health',
+    summary: 'how the service and its surroundings are',
+    load: async (terminal) => (await import('./admin/status.ts')).statusCommand(terminal),
+  },
+  {
+    name: 'machine',
+    summary: 'physical servers: enrol, see, start, stop, destroy, withhold',
+    load: async (terminal) => (await import('./admin/machine.ts')).machineCommand(terminal),
+  },
+  {
+    name: 'operation',
+    alias: 'op',
+    summary: 'journaled work on machines: see, follow, cancel, retry',
+    load: async (terminal) => (await import('./admin/operation.ts')).operationCommand(terminal),
+  },
+  {
+    name: 'rack',
+    summary: 'the rack config: check, upload, show',
+    load: async (terminal) => (await import('./admin/rack.ts')).rackCommand(terminal),
+  },
+  {
+    name: 'image',
+    summary: 'images that machines are installed with',
+    load: async (terminal) => (await import('./admin/image.ts')).imageCommand(terminal),
+  },
+  {
+    name: 'principal',
+    summary: 'who may use the admin API',
+    load: async (terminal) => (await import('./admin/principal.ts')).principalCommand(terminal),
+  },
+  {
+    name: 'alarms',
+    summary: 'what a person should look at, the newest first',
+    load: async (terminal) => (await import('./admin/status.ts')).alarmsCommand(terminal),
+  },
+  {
+    name: 'metrics',
+    summary: 'the metrics of the service, as Prometheus reads them',
+    load: async (terminal) => (await import('./admin/status.ts')).metricsCommand(terminal),
+  },
+  {
+    name: 'config',
+    summary: 'the file csbm.yaml: check it, show what can be written there',
+    load: async (terminal) => (await import('./direct/config.ts')).configCommand(terminal),
+  },
+  {
+    name: 'power',
+    summary: 'act on a BMC directly, without the service',
+    load: async () => (await import('./direct/power.ts')).powerCommand(),
+  },
+  {
+    name: 'switch',
+    summary: 'read, plan and change switch ports directly, without the service',
+    load: async () => (await import('./direct/switch.ts')).switchCommand(),
+  },
+  {
+    name: 'cloudstack',
+    summary: 'read and write frames of the CloudStack agent protocol',
+    load: async () => (await import('./direct/cloudstack.ts')).cloudstackCommand(),
+  },
+  {
+    name: 'lab',
+    summary: 'simulated switches, BMCs, machines and management servers',
+    load: async () => (await import('./direct/lab.ts')).labCommand(),
+  },
+];
+
+/**
+ * The whole command line of csbm. Only the verb that `args` asks for is loaded, the others are named; without `args` all
+ * of them are, for the reference.
+ */
+export async function csbmProgram(terminal: Terminal, args?: readonly string[]): Promise<Command> {
+  const program = new Command('csbm')
+    .description(
+      'CloudStack-compatible bare metal: starts instances on physical servers, takes the servers back erased',
+    )
+    .version(version(), '-V, --version', 'print the version')
+    .helpCommand('help [verb]', 'explain a verb');
+  const operands = args?.filter((arg) => !arg.startsWith('-'));
+  const asked = operands?.[0] === 'help' ? operands[1] : operands?.[0];
+  for (const verb of verbs) {
+    const wanted = args === undefined || (asked !== undefined && [verb.name, verb.alias].includes(asked));
+    const command = wanted ? await verb.load(terminal) : new Command(verb.name);
+    command.summary(verb.summary);
+    if (!command.description()) command.description(verb.summary);
+    if (verb.alias) command.alias(verb.alias);
+    program.addCommand(command);
+  }
+  return program;
+}
+
+/** Of the package, which lies one folder higher when it is built. */
+function version(): string {
+  for (let folder = new URL('./', import.meta.url); ; folder = new URL('../', folder)) {
+    const file = new URL('package.json', folder);
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+    if (folder.pathname === '/') return 'unknown';
+  }
+}

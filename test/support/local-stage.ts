@@ -1,0 +1,33 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Stage, type StageOptions } from '../../lab/demo/stage.ts';
+import { launchLocally } from './local-service.ts';
+
+/** A floor with the real service in this process, rack config and image uploaded, machines commissioned. */
+export async function localStage(
+  options: Omit<Partial<StageOptions>, 'directory' | 'launch'> = {},
+): Promise<{ readonly stage: Stage; close(): Promise<void> }> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'csbm-stage-'));
+  const stage = await Stage.start({
+    machines: 1,
+    speed: 40,
+    imageBytes: 2 ** 20,
+    eraseGrade: 'full',
+    launch: launchLocally,
+    ...options,
+    directory,
+  });
+  const close = async (): Promise<void> => {
+    await stage.stop();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await stage.serve();
+    await stage.furnish();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { stage, close };
+}
