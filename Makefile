@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SOURCES := $(shell find src plugin-api rack-config migrations lab -type f -name '*.ts' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check lint format types laws test clean
+.PHONY: help build check demo demo-stop lint format types laws test clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,23 @@ check: lint format types laws ## lint, format, types, import law
 
 test: build ## run all tests
 	mocha 'test/**/*.test.ts'
+
+# The checks come before anything is installed, so they need nothing but a shell and any Node.
+demo: ## a simulated floor, the real service, an instance's whole life (KEEP=1 leaves it up, V=1 tells everything)
+	@command -v node >/dev/null || { echo 'Node.js is missing: install version 20.19 or newer (https://nodejs.org), then try again.'; exit 1; }
+	@command -v npm >/dev/null || { echo 'npm is missing: it comes with Node.js from https://nodejs.org; install it, then try again.'; exit 1; }
+	@node lab/demo/preflight.mjs
+	@echo 'Installing and building what is not there yet (a minute or two the first time) ...'
+	@$(MAKE) -s build
+	@exec node --enable-source-maps dist/lab/demo/main.js
+
+demo-stop: ## end every demo that KEEP=1 left up
+	@test ! -f dist/lab/demo/stop-demos.js || exec node dist/lab/demo/stop-demos.js
+
+docs: node_modules/.installed ## write the generated parts of docs/ anew
+	node --import tsx src/config/write-reference.ts
+	node --import tsx src/cli/write-reference.ts
+	node --import tsx test/docs/write-pages.ts
 
 clean: ## remove what was built
 	rm -rf dist coverage

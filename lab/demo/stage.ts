@@ -1,0 +1,213 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { parseMac } from '../../plugin-api/index.ts';
+import { LabFloor, type LabFloorOptions } from '../floor/index.ts';
+import { makeLabImage } from '../machine/index.ts';
+import { LabManagementServer } from '../management-server/lab-management-server.ts';
+import type { LabInstance, LabNic } from '../management-server/commands.ts';
+import { AdminClient } from './admin-client.ts';
+import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
+
+export interface StageOptions {
+  /** Everything lives here. */
+  readonly directory: string;
+  readonly machines?: number;
+  /** How many times faster than life everything runs; default 20. */
+  readonly speed?: number;
+  /** Bytes of the image before compression; default 4 MiB. */
+  readonly imageBytes?: number;
+  readonly floor?: Partial<LabFloorOptions>;
+  /** More of the service's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** More timings for its configuration. */
+  readonly timings?: Readonly<Record<string, string>>;
+  /** The service's default erase grade; default quick. */
+  readonly eraseGrade?: 'quick' | 'full' | 'secure';
+  /** Seconds between two pings of a host; default a minute of the floor's life. */
+  readonly pingInterval?: number;
+  /** Hears what happens at the management server. */
+  readonly cloudLog?: (line: string) => void;
+  /** How the service is started; default a process of its own. */
+  readonly launch?: (options: ServiceProcessOptions) => Promise<RunningService>;
+}
+
+/** A service that somebody started. */
+export type RunningService = Pick<ServiceProcess, 'adminUrl' | 'bootUrl' | 'exited' | 'stop'>;
+
+/** VLANs of the floor's tenants, and the addresses that CloudStack allots there. */
+export const redVlan = 200;
+export const blueVlan = 300;
+
+/**
+ * A whole stage: the simulated floor, a management server, and the real service as a process of its own, which knows of them
+ * only what its configuration and the rack config say.
+ */
+export class Stage {
+  readonly directory: string;
+  readonly floor: LabFloor;
+  readonly cloud: LabManagementServer;
+  readonly #options: StageOptions;
+  #service: RunningService | null = null;
+  #admin: AdminClient | null = null;
+  #nextMac = 1;
+
+  static async start(options: StageOptions): Promise<Stage> {
+    mkdirSync(options.directory, { recursive: true });
+    const speed = options.speed ?? 20;
+    const floor = await LabFloor.start({
+      directory: path.join(options.directory, 'floor'),
+      machines: options.machines ?? 1,
+      speed,
+      ...options.floor,
+    });
+    const cloud = new LabManagementServer({
+      pingInterval: options.pingInterval ?? Math.max(1, Math.round(60 / speed)),
+      ...(options.cloudLog && { log: options.cloudLog }),
+    });
+    await cloud.start();
+    const stage = new Stage(options, floor, cloud);
+    stage.#writeFiles();
+    return stage;
+  }
+
+  private constructor(options: StageOptions, floor: LabFloor, cloud: LabManagementServer) {
+    this.#options = options;
+    this.directory = options.directory;
+    this.floor = floor;
+    this.cloud = cloud;
+  }
+
+  get service(): RunningService {
+    if (!this.#service) throw new Error('the service is not running');
+    return this.#service;
+  }
+
+  get admin(): AdminClient {
+    if (!this.#admin) throw new Error('the service was not started yet');
+    return this.#admin;
+  }
+
+  get configFile(): string {
+    return path.join(this.directory, 'csbm.yaml');
+  }
+
+  get tokenFile(): string {
+    return path.join(this.directory, 'state', 'admin.token');
+  }
+
+  get serviceLog(): string {
+    return path.join(this.directory, 'service.log');
+  }
+
+  /** Starts the service, or starts it again after an end, on the same state. */
+  async serve(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const launch = this.#options.launch ?? ((options) => ServiceProcess.start(options));
+    const service = await launch({
+      configFile: this.configFile,
+      logFile: this.serviceLog,
+      env: { ...this.#options.env, ...env },
+    });
+    this.#service = service;
+    const boot = new URL(service.bootUrl);
+    // Machines in the middle of an install go on at the same address after a restart.
+    this.#writeConfig(Number(boot.port));
+    this.floor.setBootService({ host: boot.hostname, port: Number(boot.port) });
+    this.#admin = new AdminClient(service.adminUrl, readFileSync(this.tokenFile, 'utf8').trim());
+  }
+
+  /** Uploads the rack config and the image, enrols every machine and commissions it. */
+  async furnish(grade: 'quick' | 'full' = 'full'): Promise<void> {
+    await this.admin.call('PUT', '/rack-config', this.floor.rackConfig());
+    const raw = makeLabImage({
+      name: 'lab-linux',
+      canBond: true,
+      bytes: this.#options.imageBytes ?? 4 * 2 ** 20,
+    });
+    await this.admin.upload(
+      '/images?name=lab-linux&canBond=true&firstBoot=nocloud&alias=http://templates.example/lab-linux',
+      gzipSync(raw, { level: 1 }),
+    );
+    const names = this.floor.machines.map(({ machine }) => machine.name);
+    await Promise.all(names.map((name) => this.enrol(name)));
+    await Promise.all(
+      names.map((name) => this.admin.operation('POST', `/machines/${name}/commission`, { grade })),
+    );
+  }
+
+  async enrol(name: string): Promise<void> {
+    const { machine, bmcAddress } = this.floor.find(name);
+    await this.admin.call('POST', '/machines', {
+      hostname: name,
+      macs: machine.nics.map((nic) => nic.mac),
+      bmc: { ...bmcAddress, username: this.floor.username, password: this.floor.password },
+      cloudPlace: { cloud: 'cloudstack', zone: 'zone-1', pod: 'pod-1', cluster: '1' },
+    });
+  }
+
+  /** An instance for a StartCommand, with MACs that the virtual router has reservations for. */
+  instance(name: string, vlans: readonly number[] = [redVlan], more: Partial<LabInstance> = {}): LabInstance {
+    const nics = vlans.map((vlan, deviceId): LabNic => {
+      const mac = parseMac(`06:00:ac:10:00:${(this.#nextMac++).toString(16).padStart(2, '0')}`);
+      const { address } = this.floor.router.reserve(vlan, mac);
+      return { mac, deviceId, defaultNic: deviceId === 0, ip: address, broadcastUri: `vlan://${vlan}` };
+    });
+    const id = this.#nextMac + 70;
+    return {
+      name,
+      id,
+      uuid: `00000000-0000-4000-8000-${id.toString().padStart(12, '0')}`,
+      hostName: name.toLowerCase(),
+      template: 'http://templates.example/lab-linux',
+      nics,
+      doPxe: true,
+      ...more,
+    };
+  }
+
+  /** The host of a machine at the management server, once it is Up. */
+  async host(name: string): Promise<bigint> {
+    const { machine } = await this.admin.call('GET', `/machines/${name}`);
+    const { cloudPlace } = machine as { readonly cloudPlace: { readonly guid: string } };
+    return (await this.cloud.waitForHost(cloudPlace.guid, { timeout: 30_000 })).hostId;
+  }
+
+  async stop(): Promise<void> {
+    await this.#service?.stop();
+    await this.cloud.stop();
+    await this.floor.stop();
+  }
+
+  #writeFiles(): void {
+    const state = path.join(this.directory, 'state');
+    const ramdisk = path.join(state, 'ramdisk');
+    mkdirSync(ramdisk, { recursive: true, mode: 0o700 });
+    // The floor's machines fetch the ramdisk for real; what runs then is the simulated agent.
+    writeFileSync(path.join(ramdisk, 'vmlinuz'), 'stands for a kernel');
+    writeFileSync(path.join(ramdisk, 'initrd'), 'stands for an initial ramdisk');
+    writeFileSync(this.#pinFile, this.cloud.authority.pem);
+    this.#writeConfig(0);
+  }
+
+  get #pinFile(): string {
+    return path.join(this.directory, 'cloud-ca.pem');
+  }
+
+  #writeConfig(bootPort: number): void {
+    const { host, port } = this.cloud.address;
+    const speed = this.#options.speed ?? 20;
+    const timings = { scale: String(speed), ...this.#options.timings };
+    const lines = [
+      `stateDir: ${JSON.stringify(path.join(this.directory, 'state'))}`,
+      'http: { port: 0 }',
+      `boot: { port: ${bootPort} }`,
+      `erase: { defaultGrade: ${this.#options.eraseGrade ?? 'quick'} }`,
+      'log: { level: debug }',
+      `power: { settings: { pollEvery: ${1_000 / speed}, repeatAfter: ${10_000 / speed}, idleAfter: ${20_000 / speed}, busyPause: ${1_000 / speed}, slotPause: ${5_000 / speed}, answerTimeouts: [300, 600, 900], onceTimeout: 1000 } }`,
+      `cloudstack: { agent: { enabled: true, servers: ["${host}:${port}"], caFile: ${JSON.stringify(this.#pinFile)} } }`,
+      'timings:',
+      ...Object.entries(timings).map(([key, value]) => `  ${key}: ${value}`),
+    ];
+    writeFileSync(this.configFile, `${lines.join('\n')}\n`);
+  }
+}
