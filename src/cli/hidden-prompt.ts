@@ -6,7 +6,11 @@ import type { Terminal } from './terminal.ts';
  * Asks for a secret on a terminal without showing it.
  * @throws ServiceError `cli.usage` with `remedy` where there is no terminal to ask on
  */
-export async function hiddenPrompt(terminal: Terminal, question: string, remedy: string): Promise<string> {
+export async function hiddenPrompt(
+  terminal: Pick<Terminal, 'stdin'> & { readonly stderr: { write(text: string): unknown } },
+  question: string,
+  remedy: string,
+): Promise<string> {
   const { stdin, stderr } = terminal;
   if (!stdin.isTTY || !stdin.setRawMode)
     throw new ServiceError({

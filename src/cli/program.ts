@@ -79,6 +79,11 @@ const verbs: readonly Verb[] = [
     load: async () => (await import('./direct/cloudstack.ts')).cloudstackCommand(),
   },
   {
+    name: 'native',
+    summary: 'the native deploy engine and its provisioning network',
+    load: async (terminal) => (await import('./direct/native-doctor.ts')).nativeCommand(terminal),
+  },
+  {
     name: 'lab',
     summary: 'simulated switches, BMCs, machines and management servers',
     load: async () => (await import('./direct/lab.ts')).labCommand(),

@@ -74,7 +74,8 @@ describe('kill -9 of the service at every step boundary of Start and Destroy', f
   }
 
   afterEach(async function () {
-    if (this.currentTest?.state === 'failed') process.stderr.write(`${stage.floor.machines[0]!.machine.console.slice(-40).join('\n')}\n`);
+    if (this.currentTest?.state === 'failed')
+      process.stderr.write(`${stage.floor.machines[0]!.machine.console.slice(-40).join('\n')}\n`);
     // A test that failed half way must not leave its service to the next.
     await stage.service.stop();
   });

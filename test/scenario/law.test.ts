@@ -209,9 +209,9 @@ describe('the laws, over a simulated floor', function () {
     await stage.cloud.send(host, [stopCommand({ name: instance.name })]);
     const place = server.machine.nics[1]!.place;
     const { model } = stage.floor.switches[1]!;
-    model.removeUntagged(200, place.port as never, 'somebody');
+    model.removeUntagged(200, place.port, 'somebody');
     model.ensureVlan(666, 'somebody');
-    model.addUntagged(666, place.port as never, 'somebody');
+    model.addUntagged(666, place.port, 'somebody');
     const [answer] = await stage.cloud.send(host, [startCommand({ ...instance, doPxe: false })]);
     assert.equal(answer!.result, true, answer!.details ?? '');
     await running();

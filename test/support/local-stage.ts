@@ -7,7 +7,7 @@ import { launchLocally } from './local-service.ts';
 /** A floor with the real service in this process, rack config and image uploaded, machines commissioned. */
 export async function localStage(
   options: Omit<Partial<StageOptions>, 'directory' | 'launch'> = {},
-): Promise<{ readonly stage: Stage; close(): Promise<void> }> {
+): Promise<{ readonly stage: Stage; readonly close: () => Promise<void> }> {
   const directory = mkdtempSync(path.join(tmpdir(), 'csbm-stage-'));
   const stage = await Stage.start({
     machines: 1,

@@ -1,3 +1,5 @@
+import { Exit } from '../exit-code.ts';
+import { hiddenPrompt } from '../hidden-prompt.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import {
   seconds,
@@ -180,7 +182,7 @@ async function run(
 async function targetOf(io: PowerCommandIo, options: CommonOptions): Promise<BmcTarget> {
   const kg =
     options.kgEnv === undefined ? undefined : new Secret(fromEnvironment(io, options.kgEnv, '--kg-env'));
-  const password = io.env[passwordVariable] ?? (await askHidden(io, `Password of ${options.user}: `));
+  const password = io.env[passwordVariable] ?? (await askPassword(io, options.user));
   return {
     host: options.bmc.host,
     port: options.bmc.port,
@@ -210,35 +212,16 @@ function interrupted(): ServiceError {
   return new ServiceError({ code: 'operation.cancelled', what: 'interrupted' });
 }
 
-/** Reads a line from the terminal without showing it. */
-async function askHidden(io: PowerCommandIo, question: string): Promise<string> {
-  const { stdin } = io;
-  if (!stdin.isTTY) throw refusal(`no password: set ${passwordVariable}, or run this on a terminal`);
-  io.complain(question);
-  stdin.setRawMode(true);
+async function askPassword(io: PowerCommandIo, user: string): Promise<string> {
+  if (!io.stdin.isTTY) throw refusal(`no password: set ${passwordVariable}, or run this on a terminal`);
   try {
-    return await new Promise<string>((resolve, reject) => {
-      let line = '';
-      const read = (chunk: Buffer): void => {
-        for (const character of chunk.toString()) {
-          if (character === '\r' || character === '\n' || character === '\u0004') {
-            stdin.off('data', read);
-            return resolve(line);
-          }
-          if (character === '\u0003') {
-            stdin.off('data', read);
-            return reject(interrupted());
-          }
-          line = character === '\u007f' || character === '\b' ? line.slice(0, -1) : line + character;
-        }
-      };
-      stdin.on('data', read);
-      stdin.resume();
-    });
-  } finally {
-    stdin.setRawMode(false);
-    stdin.pause();
-    io.complain('\n');
+    return await hiddenPrompt(
+      { stdin: io.stdin, stderr: { write: (text) => io.complain(text) } },
+      `Password of ${user}`,
+      `set ${passwordVariable}`,
+    );
+  } catch (thrown) {
+    throw thrown instanceof Exit ? interrupted() : thrown;
   }
 }
 

@@ -1,7 +1,9 @@
-import type { Evidence } from '../../../plugin-api/index.ts';
+import type { DesiredPort, Evidence } from '../../../plugin-api/index.ts';
 import { parkedPort, provisioningPort, shutPort, tenantPort } from '../../core/network/port-roles.ts';
 import type { TenantNetwork } from '../../core/claim/deployment.ts';
 import type { Machine } from '../../core/machine/machine.ts';
+import type { PortPurpose } from '../../core/network/port-state.ts';
+import type { Switch } from '../../core/rack/wiring.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
 import type { PortWish } from '../ports/port-service.ts';
@@ -10,34 +12,34 @@ import { requireOff } from './power-steps.ts';
 
 type Wishes<C extends StepContext> = (run: StepRun<C>, machine: Machine) => Promise<readonly PortWish[]>;
 
-/** Every connected port of the machine on its switch's provisioning network. */
-export async function provisioningWishes(
+/** Every connected port of the machine in the same role; none where wiring is somebody else's. */
+async function wishEach(
   run: { readonly world: World },
   machine: Machine,
+  purpose: PortPurpose,
+  desiredAt: (at: Switch) => DesiredPort,
 ): Promise<readonly PortWish[]> {
   if (machine.wiring === 'none') return [];
   const wiring = await run.world.ports.wiring(machine);
   return wiring.map(({ at, switch: name, port }) => ({
     switch: name,
     port,
-    purpose: 'provisioning',
-    desired: provisioningPort(at),
+    purpose,
+    desired: desiredAt(at),
   }));
 }
 
-/** Every connected port of the machine where nothing is. */
-export async function parkWishes(
+/** Every connected port of the machine on its switch's provisioning network. */
+export function provisioningWishes(
   run: { readonly world: World },
   machine: Machine,
 ): Promise<readonly PortWish[]> {
-  if (machine.wiring === 'none') return [];
-  const wiring = await run.world.ports.wiring(machine);
-  return wiring.map(({ at, switch: name, port }) => ({
-    switch: name,
-    port,
-    purpose: 'park',
-    desired: parkedPort(at),
-  }));
+  return wishEach(run, machine, 'provisioning', provisioningPort);
+}
+
+/** Every connected port of the machine where nothing is. */
+export function parkWishes(run: { readonly world: World }, machine: Machine): Promise<readonly PortWish[]> {
+  return wishEach(run, machine, 'park', parkedPort);
 }
 
 /** The tenant's VLANs on the ports in use; the other connected ports parked. */
@@ -110,13 +112,7 @@ export async function portsAsWished<C extends StepContext>(
 export async function fencePorts(run: StepRun): Promise<string> {
   const { ports, storage } = run.world;
   const machine = await run.machine();
-  const wiring = await ports.wiring(machine);
-  const wishes = wiring.map((port): PortWish => ({
-    switch: port.switch,
-    port: port.port,
-    purpose: 'fenced',
-    desired: shutPort,
-  }));
+  const wishes = await wishEach(run, machine, 'fenced', () => shutPort);
   if (wishes.length === 0) return 'it has no managed ports to shut';
   await storage.run((tx) => ports.desire(tx, machine.id, wishes));
   try {
