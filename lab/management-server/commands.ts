@@ -87,6 +87,32 @@ export function destroyCommand(instance: LabInstance): LabCommand {
   };
 }
 
+export function rebootCommand(name: string, options: LabCommandOptions = {}): LabCommand {
+  const executeInSequence = options.executeInSequence ?? false;
+  return {
+    className: `${api}RebootCommand`,
+    fields: { vmName: name, executeInSequence },
+    inSequence: executeInSequence,
+  };
+}
+
+/** Both always run in sequence. */
+export function plugNicCommand(instanceName: string, plugged: LabNic): LabCommand {
+  return {
+    className: `${api}PlugNicCommand`,
+    fields: { nic: nic(plugged, 1), instanceName, vmType: 'User', details: {} },
+    inSequence: true,
+  };
+}
+
+export function unPlugNicCommand(instanceName: string, unplugged: LabNic): LabCommand {
+  return {
+    className: `${api}UnPlugNicCommand`,
+    fields: { nic: nic(unplugged, 1), instanceName },
+    inSequence: true,
+  };
+}
+
 export function checkNetworkCommand(): LabCommand {
   const network = {
     physicalNetworkId: 200,

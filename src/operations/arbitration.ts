@@ -12,60 +12,53 @@ export type Verdict =
   | 'refuse';
 
 /**
- * The one arbitration table: active operation across, newcomer down. "own" = both concern the same instance.
- * Who may not cancel (another instance, another kind of holder) is refused before it comes here.
+ * The one arbitration table for commands that concern the same subject (the same instance, or the machine itself): newcomer,
+ * then active operation. What is not in it is refused, as is everything that concerns another subject.
  */
-const table: Readonly<
-  Record<OperationKind, Readonly<Record<OperationKind, { readonly own: Verdict; readonly other: Verdict }>>>
-> = {
-  // newcomer: start
-  start: {
-    start: { own: 'join', other: 'refuse' },
-    stop: { own: 'wait', other: 'refuse' },
-    destroy: { own: 'refuse', other: 'refuse' },
-    erase: { own: 'refuse', other: 'refuse' },
-    commission: { own: 'refuse', other: 'refuse' },
-  },
-  // newcomer: stop
+const table: Readonly<Record<OperationKind, Readonly<Partial<Record<OperationKind, Verdict>>>>> = {
+  start: { start: 'join', stop: 'wait', reboot: 'wait', 'plug-nic': 'wait', 'unplug-nic': 'wait' },
   stop: {
-    start: { own: 'cancel', other: 'refuse' },
-    stop: { own: 'join', other: 'refuse' },
-    destroy: { own: 'join', other: 'refuse' },
-    // Nobody holds a machine that is erased or commissioned.
-    erase: { own: 'refuse', other: 'refuse' },
-    commission: { own: 'refuse', other: 'refuse' },
+    start: 'cancel',
+    stop: 'join',
+    reboot: 'wait',
+    destroy: 'join',
+    'plug-nic': 'wait',
+    'unplug-nic': 'wait',
   },
-  // newcomer: destroy
+  reboot: { start: 'wait', stop: 'wait', reboot: 'join', 'plug-nic': 'wait', 'unplug-nic': 'wait' },
   destroy: {
-    start: { own: 'cancel', other: 'refuse' },
-    stop: { own: 'wait', other: 'refuse' },
-    destroy: { own: 'join', other: 'refuse' },
-    erase: { own: 'refuse', other: 'refuse' },
-    commission: { own: 'refuse', other: 'refuse' },
+    start: 'cancel',
+    stop: 'wait',
+    reboot: 'wait',
+    destroy: 'join',
+    'plug-nic': 'wait',
+    'unplug-nic': 'wait',
   },
-  // newcomer: erase
-  erase: {
-    start: { own: 'refuse', other: 'refuse' },
-    stop: { own: 'refuse', other: 'refuse' },
-    destroy: { own: 'refuse', other: 'refuse' },
-    erase: { own: 'join', other: 'join' },
-    commission: { own: 'refuse', other: 'refuse' },
-  },
-  // newcomer: commission
-  commission: {
-    start: { own: 'refuse', other: 'refuse' },
-    stop: { own: 'refuse', other: 'refuse' },
-    destroy: { own: 'refuse', other: 'refuse' },
-    erase: { own: 'refuse', other: 'refuse' },
-    commission: { own: 'join', other: 'join' },
-  },
+  'plug-nic': { start: 'wait', stop: 'wait', reboot: 'wait', 'plug-nic': 'join', 'unplug-nic': 'wait' },
+  'unplug-nic': { start: 'wait', stop: 'wait', reboot: 'wait', 'plug-nic': 'wait', 'unplug-nic': 'join' },
+  erase: { erase: 'join' },
+  commission: { commission: 'join' },
 };
 
-/** Judges a newcomer; `joinKey` says whom it concerns (the instance, or the machine itself). */
-export function arbitrate(
-  active: Pick<OperationRecord, 'kind' | 'joinKey'>,
-  newcomer: Pick<OperationRecord, 'kind' | 'joinKey'>,
-): Verdict {
-  const cell = table[newcomer.kind][active.kind];
-  return active.joinKey === newcomer.joinKey ? cell.own : cell.other;
+/** What arbitration looks at: `subject` says whom a command concerns, `joinKey` what exactly it asks for. */
+export interface Contender {
+  readonly kind: OperationKind;
+  readonly subject: string;
+  readonly joinKey: string;
+}
+
+/** Judges a newcomer against the operation that is active on its machine. */
+export function arbitrate(active: Contender, newcomer: Contender): Verdict {
+  if (active.subject !== newcomer.subject) return 'refuse';
+  const verdict = table[newcomer.kind][active.kind] ?? 'refuse';
+  // The same kind of command about something else, another NIC say, is not the same command.
+  return verdict === 'join' && active.kind === newcomer.kind && active.joinKey !== newcomer.joinKey
+    ? 'wait'
+    : verdict;
+}
+
+/** Whom a journaled operation concerns: the instance in its input, or the machine. */
+export function subjectOf(operation: Pick<OperationRecord, 'input' | 'machineId'>): string {
+  const { externalId } = operation.input;
+  return typeof externalId === 'string' ? externalId : operation.machineId;
 }

@@ -5,7 +5,7 @@ import type { OperationKind, OperationRecord } from '../core/storage/journal-rec
 import type { Tx } from '../core/storage/storage.ts';
 import { asCodedError, ServiceError } from '../kernel/errors/service-error.ts';
 import { newSortableId } from '../kernel/ids/ids.ts';
-import { arbitrate } from './arbitration.ts';
+import { arbitrate, subjectOf, type Contender } from './arbitration.ts';
 import { commission } from './commission.ts';
 import { destroy, releasedStep } from './destroy.ts';
 import { erase } from './erase.ts';
@@ -14,6 +14,8 @@ import { planOperation, type PlanSection } from './journal/planner.ts';
 import { Runner } from './journal/runner.ts';
 import { StepLists } from './journal/step-lists.ts';
 import { isFenced } from './machine-state.ts';
+import { plugNic, unplugNic, type NicOrder } from './nics.ts';
+import { reboot } from './reboot.ts';
 import { startFirst, startKnown, type StartOrder } from './start.ts';
 import { stop } from './stop.ts';
 import type { World } from './world.ts';
@@ -30,6 +32,8 @@ export type OperationRequest = {
     } & StartOrder)
   | { readonly kind: 'stop'; readonly externalId: string; readonly force: boolean }
   | { readonly kind: 'destroy'; readonly externalId: string; readonly grade?: EraseGrade | undefined }
+  | { readonly kind: 'reboot'; readonly externalId: string }
+  | ({ readonly kind: 'plug-nic' | 'unplug-nic' } & NicOrder)
   | { readonly kind: 'commission'; readonly grade: EraseGrade }
   | { readonly kind: 'erase'; readonly grade: Exclude<EraseGrade, 'none'> }
 );
@@ -51,6 +55,9 @@ const lists = new StepLists()
   .add(startFirst)
   .add(startKnown)
   .add(stop)
+  .add(reboot)
+  .add(plugNic)
+  .add(unplugNic)
   .add(destroy)
   .add(commission)
   .add(erase);
@@ -109,7 +116,7 @@ export class Operations {
       }
       const gone = await this.#goneAlready(machine, active, request);
       if (gone !== null) return { operation: null, already: gone };
-      const verdict = arbitrate(active, { kind: request.kind, joinKey: joinKeyOf(request) });
+      const verdict = arbitrate({ ...active, subject: subjectOf(active) }, contender(request));
       if (verdict === 'join') return { operation: active, joined: true };
       if (verdict === 'refuse') throw await this.#busy(machine, active, request);
       if (verdict === 'cancel') await this.cancel(active.id, request.requester);
@@ -252,6 +259,9 @@ export class Operations {
     const longest: Readonly<Record<OperationKind, number>> = {
       start: Math.min(timings.startDeadline, request.wait ?? timings.startDeadline),
       stop: timings.stopDeadline,
+      reboot: timings.stopDeadline,
+      'plug-nic': timings.stopDeadline,
+      'unplug-nic': timings.stopDeadline,
       commission: timings.commission + timings.erase + timings.destroyDeadline,
       destroy: timings.erase + timings.destroyDeadline,
       erase: timings.erase + timings.destroyDeadline,
@@ -263,7 +273,7 @@ export class Operations {
       kind: request.kind,
       listVersion: lists.latest(typeof input['list'] === 'string' ? input['list'] : request.kind).version,
       state: 'running',
-      joinKey: joinKeyOf(request),
+      joinKey: contender(request).joinKey,
       input,
       context: {},
       requester: request.requester,
@@ -329,6 +339,21 @@ export class Operations {
         if (claim?.externalId !== request.externalId)
           return nothing(`${request.externalId} does not hold ${machine.hostname}: nothing of it is there`);
         return input({ externalId: request.externalId, grade: request.grade ?? this.#defaultGrade });
+      case 'reboot':
+      case 'plug-nic':
+      case 'unplug-nic': {
+        const { externalId } = request;
+        if (claim?.externalId !== externalId) {
+          throw new ServiceError({
+            code: 'claim.unknown-instance',
+            what: `${externalId} does not hold the machine`,
+            where: machine.hostname,
+          });
+        }
+        if (request.kind === 'reboot') return input({ externalId });
+        const { mac, broadcastUri, defaultNic } = request;
+        return input({ externalId, mac, broadcastUri, defaultNic });
+      }
       case 'commission':
       case 'erase':
         if (claim)
@@ -374,7 +399,7 @@ export class Operations {
     active: OperationRecord,
     request: OperationRequest,
   ): Promise<string | null> {
-    if ((request.kind !== 'stop' && request.kind !== 'destroy') || active.joinKey === request.externalId)
+    if ((request.kind !== 'stop' && request.kind !== 'destroy') || subjectOf(active) === request.externalId)
       return null;
     const claim = await this.#world.storage.run((tx) => tx.claims.find(machine.id));
     if (claim?.externalId === request.externalId) return null;
@@ -437,11 +462,9 @@ export class Operations {
   }
 }
 
-/** Whom a command concerns: the instance, or the machine itself. */
-function joinKeyOf(request: {
-  readonly kind: OperationKind;
-  readonly machineId: MachineId;
-  readonly externalId?: string;
-}): string {
-  return request.externalId ?? request.machineId;
+/** A request as arbitration sees it. */
+function contender(request: OperationRequest): Contender {
+  const subject = 'externalId' in request ? request.externalId : request.machineId;
+  const nic = 'broadcastUri' in request ? ` ${request.mac} ${request.broadcastUri ?? ''}` : '';
+  return { kind: request.kind, subject, joinKey: `${subject}${nic}` };
 }

@@ -6,10 +6,12 @@ import type { OperationKind } from '../../src/core/storage/journal-records.ts';
 import { ipmiSettings } from '../../src/drivers/power/ipmi/ipmi-settings.ts';
 import { force10Settings } from '../../src/drivers/switch/force10-cli/index.ts';
 import { serviceCodes } from '../../src/kernel/errors/service-error.ts';
-import { arbitrate } from '../../src/operations/arbitration.ts';
+import { arbitrate, type Contender } from '../../src/operations/arbitration.ts';
 import { commission } from '../../src/operations/commission.ts';
 import { destroy } from '../../src/operations/destroy.ts';
 import { erase } from '../../src/operations/erase.ts';
+import { plugNic, unplugNic } from '../../src/operations/nics.ts';
+import { reboot } from '../../src/operations/reboot.ts';
 import { startFirst, startKnown } from '../../src/operations/start.ts';
 import { stop } from '../../src/operations/stop.ts';
 import { stepTexts, type StepText } from './step-texts.ts';
@@ -31,7 +33,17 @@ interface ShownList {
   }[];
 }
 
-const stepLists: readonly ShownList[] = [commission, startFirst, startKnown, stop, destroy, erase];
+const stepLists: readonly ShownList[] = [
+  commission,
+  startFirst,
+  startKnown,
+  stop,
+  reboot,
+  plugNic,
+  unplugNic,
+  destroy,
+  erase,
+];
 
 /** The parts of the pages that are made from code, by name; a page takes one in between two comments that name it. */
 export function generatedParts(): ReadonlyMap<string, string> {
@@ -58,6 +70,9 @@ export function unusedStepTexts(): readonly string[] {
 const kindNames: Readonly<Record<OperationKind, string>> = {
   start: 'Start',
   stop: 'Stop',
+  reboot: 'Reboot',
+  'plug-nic': 'PlugNic',
+  'unplug-nic': 'UnPlugNic',
   destroy: 'Destroy',
   erase: 'erase',
   commission: 'commission',
@@ -69,14 +84,19 @@ const ofMachine: readonly OperationKind[] = ['erase', 'commission'];
 function arbitrationTable(): string {
   const key = (kind: OperationKind, instance: string): string =>
     ofMachine.includes(kind) ? 'machine' : instance;
+  const contender = (kind: OperationKind, instance: string, more = ''): Contender => ({
+    kind,
+    subject: key(kind, instance),
+    joinKey: key(kind, instance) + more,
+  });
   const cell = (newcomer: OperationKind, active: OperationKind): string => {
-    const judge = (instance: string): string =>
-      arbitrate(
-        { kind: active, joinKey: key(active, 'running') },
-        { kind: newcomer, joinKey: key(newcomer, instance) },
-      );
+    const judge = (instance: string, more = ''): string =>
+      arbitrate(contender(active, 'running'), contender(newcomer, instance, more));
     const [own, other] = [judge('running'), judge('another')];
-    return own === other ? own : `${own}; another instance: ${other}`;
+    const nic = newcomer === 'plug-nic' || newcomer === 'unplug-nic' ? judge('running', ' another NIC') : own;
+    return [own, nic !== own && `another NIC: ${nic}`, own !== other && `another instance: ${other}`]
+      .filter((text) => text !== false)
+      .join('; ');
   };
   return table(
     ['A new … meets a running …', ...kinds.map((kind) => kindNames[kind])],

@@ -43,6 +43,25 @@ export const stepTexts: Readonly<Record<string, StepText>> = {
   'start-known/ports.tenant': {
     does: 'The same ports verified and repaired. Where only tagged VLANs are missing the machine may be on.',
   },
+  'power.cycle': {
+    does: 'Power cycle, sent once; a machine that is off is switched on by the next step instead.',
+  },
+  'plug-nic/resolve': {
+    does: 'Finds the NIC’s VLAN and the instance’s ports. The default NIC and reserved VLANs are refused.',
+  },
+  'unplug-nic/resolve': {
+    does: 'Finds the NIC’s VLAN and the instance’s ports. The default NIC is refused.',
+  },
+  'plug-nic/ports.tenant': {
+    does: 'The VLAN tagged on the ports in use and on the fabric’s uplinks, read back; the machine may be on.',
+    undo: 'the ports as they were before, read back',
+  },
+  'unplug-nic/ports.tenant': {
+    does: 'The VLAN off the ports in use, and off the uplinks where nobody else uses it, read back; the machine may be on.',
+    undo: 'the ports as they were before, read back',
+  },
+  'plug-nic/finish': { does: 'The deployment has the NIC.' },
+  'unplug-nic/finish': { does: 'The deployment has the NIC no more.' },
   'ports.fence': {
     does: 'Only when off could not be confirmed: every port shut and read back. If the ports cannot be read back shut, the Destroy fails and is to be repeated.',
   },

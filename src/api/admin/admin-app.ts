@@ -1,9 +1,9 @@
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
 import helmet from 'helmet';
 import { z } from 'zod';
-import type { Clock, EraseGrade, JsonObject } from '../../../plugin-api/index.ts';
+import type { Clock, EraseGrade, JsonObject, Mac } from '../../../plugin-api/index.ts';
 import type { Principal, Requester } from '../../core/access/principal.ts';
-import type { Machine } from '../../core/machine/machine.ts';
+import { machineMacs, type Machine } from '../../core/machine/machine.ts';
 import type { OperationState } from '../../core/storage/journal-records.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
@@ -32,11 +32,27 @@ export interface AdminAppOptions {
   readonly storage: Storage;
   /** State of the links to management servers. */
   readonly agents: { statuses(): readonly object[]; counts(): Readonly<Record<string, number>> };
+  /** DHCP on the provisioning network; null = not ours. */
+  readonly provisioning: ProvisioningView | null;
   readonly metrics: Metrics;
   readonly events: EventBus<OperationEvents>;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
+}
+
+/** What the native engine's provisioning network shows of itself. */
+export interface ProvisioningView {
+  /** With `state`: running, failed and why, ... */
+  readonly status: object;
+  leases(): Promise<
+    readonly {
+      readonly mac: Mac;
+      readonly address: string;
+      readonly name: string | null;
+      readonly expiresAt: number | null;
+    }[]
+  >;
 }
 
 /** Unpacking a large image to measure it may take so long, in milliseconds. */
@@ -252,6 +268,31 @@ function routes(options: AdminAppOptions): Router {
       force,
     });
   });
+  router.post('/machines/:name/reboot', json, async (req, res: Authenticated) => {
+    const { reason } = message.reasonMessage.parse(req.body ?? {});
+    const machine = await machines.find(param(req, 'name'));
+    const externalId = await heldBy(machine);
+    await command(req, res, {
+      kind: 'reboot',
+      machineId: machine.id,
+      requester: requester(res, reason),
+      externalId,
+    });
+  });
+  for (const kind of ['plug-nic', 'unplug-nic'] as const) {
+    router.post(`/machines/:name/${kind}`, json, async (req, res: Authenticated) => {
+      const { reason, ...nic } = message.nicMessage.parse(req.body);
+      const machine = await machines.find(param(req, 'name'));
+      const externalId = await heldBy(machine);
+      await command(req, res, {
+        kind,
+        machineId: machine.id,
+        requester: requester(res, reason),
+        externalId,
+        ...nic,
+      });
+    });
+  }
   router.post('/machines/:name/destroy', json, async (req, res: Authenticated) => {
     const { grade, reason } = message.releaseMessage.parse(req.body ?? {});
     const machine = await machines.find(param(req, 'name'));
@@ -357,6 +398,18 @@ function routes(options: AdminAppOptions): Router {
     res.status(204).end();
   });
 
+  // The native engine's provisioning network
+  router.get('/native/leases', async (_req, res) => {
+    const leases = (await options.provisioning?.leases()) ?? [];
+    const owners = new Map(
+      (await machines.list()).flatMap((machine) =>
+        machineMacs(machine).map((mac) => [mac, { id: machine.id, hostname: machine.hostname }]),
+      ),
+    );
+    const rows = leases.map((lease) => ({ ...lease, machine: owners.get(lease.mac) ?? null }));
+    res.json({ provisioning: provisioningState(options), leases: rows });
+  });
+
   // Access, alarms, links
   router.use('/principals', (_req, res: Authenticated, next) => {
     if (res.locals.principal.role !== 'admin')
@@ -388,6 +441,7 @@ function routes(options: AdminAppOptions): Router {
       now: clock.now(),
       activeOperations: operations.active,
       agentLinks: options.agents.statuses(),
+      provisioning: provisioningState(options),
       unsavedSwitches: switches
         .filter((at) => at.unsavedSince !== null)
         .map((at) => ({ name: at.name, since: at.unsavedSince })),
@@ -395,6 +449,10 @@ function routes(options: AdminAppOptions): Router {
     });
   });
   return router;
+}
+
+function provisioningState({ provisioning }: AdminAppOptions): object {
+  return provisioning?.status ?? { state: 'off' };
 }
 
 function bodyText(req: Request): string {

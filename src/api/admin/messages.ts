@@ -43,6 +43,12 @@ export const commissionMessage = z.strictObject({ grade: grade.optional(), reaso
 export const eraseMessage = z.strictObject({ grade: z.enum(['quick', 'full', 'secure']).optional(), reason });
 export const reasonMessage = z.strictObject({ reason });
 export const stopMessage = z.strictObject({ force: z.boolean().default(false), reason });
+export const nicMessage = z.strictObject({
+  mac: z.string(),
+  broadcastUri: z.string(),
+  defaultNic: z.boolean().default(false),
+  reason,
+});
 export const releaseMessage = z.strictObject({ grade: grade.optional(), reason });
 export const startMessage = z.strictObject({
   externalId: z.string().regex(/^[\x21-\x7e]{1,190}$/),

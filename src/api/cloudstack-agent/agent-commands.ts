@@ -71,6 +71,15 @@ export interface DestroyRequest extends CommandContext {
   readonly instance: InstanceReference;
 }
 
+export interface RebootRequest extends CommandContext {
+  readonly instance: InstanceReference;
+}
+
+export interface NicRequest extends CommandContext {
+  readonly instance: InstanceReference;
+  readonly nic: InstanceNic;
+}
+
 /**
  * What the agent door asks of the service. The door owns no rule: it calls these as often as commands come, also for repetitions; the
  * operations arbitrate and join. Each resolves when the thing is done and rejects with a CodedError when it failed.
@@ -78,5 +87,8 @@ export interface DestroyRequest extends CommandContext {
 export interface AgentCommands {
   start(machineId: string, request: StartRequest): Promise<void>;
   stop(machineId: string, request: StopRequest): Promise<void>;
+  reboot(machineId: string, request: RebootRequest): Promise<void>;
+  plugNic(machineId: string, request: NicRequest): Promise<void>;
+  unplugNic(machineId: string, request: NicRequest): Promise<void>;
   destroy(machineId: string, request: DestroyRequest): Promise<void>;
 }

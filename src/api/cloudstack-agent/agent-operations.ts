@@ -38,7 +38,12 @@ export class AgentOperations implements AgentCommands {
       externalId: this.#externalId(request.instance),
       owner: ownerText(request.owner),
       template: request.template ?? '',
-      nics: request.nics.map(({ mac, broadcastUri, defaultNic, deviceId }) => ({ mac, broadcastUri, defaultNic, deviceId })),
+      nics: request.nics.map(({ mac, broadcastUri, defaultNic, deviceId }) => ({
+        mac,
+        broadcastUri,
+        defaultNic,
+        deviceId,
+      })),
       hostname: request.hostName ?? request.instance.name,
       sshKeys: request.sshKeys,
       userData: request.userData,
@@ -57,12 +62,53 @@ export class AgentOperations implements AgentCommands {
     });
   }
 
+  async reboot(machineId: string, request: Parameters<AgentCommands['reboot']>[1]): Promise<void> {
+    await this.#perform({
+      kind: 'reboot',
+      machineId: machineId as MachineId,
+      requester: this.#requester('RebootCommand', request),
+      wait: waitOf(request),
+      externalId: this.#externalId(request.instance),
+    });
+  }
+
+  plugNic(machineId: string, request: Parameters<AgentCommands['plugNic']>[1]): Promise<void> {
+    return this.#changeNic('plug-nic', 'PlugNicCommand', machineId, request);
+  }
+
+  unplugNic(machineId: string, request: Parameters<AgentCommands['unplugNic']>[1]): Promise<void> {
+    return this.#changeNic('unplug-nic', 'UnPlugNicCommand', machineId, request);
+  }
+
+  async #changeNic(
+    kind: 'plug-nic' | 'unplug-nic',
+    command: string,
+    machineId: string,
+    request: Parameters<AgentCommands['plugNic']>[1],
+  ): Promise<void> {
+    const { mac, broadcastUri, defaultNic } = request.nic;
+    await this.#perform({
+      kind,
+      machineId: machineId as MachineId,
+      requester: this.#requester(command, request),
+      wait: waitOf(request),
+      externalId: this.#externalId(request.instance),
+      mac,
+      broadcastUri,
+      defaultNic,
+    });
+  }
+
   destroy(machineId: string, request: Parameters<AgentCommands['destroy']>[1]): Promise<void> {
     return this.#release(machineId, 'DestroyCommand', request);
   }
 
   /** Answered at its end, or, when the caller's wait runs out first, once the tenant is gone from the network. */
-  async #release(machineId: string, command: string, request: CommandContext & { readonly instance: InstanceReference }): Promise<void> {
+  async #release(
+    machineId: string,
+    command: string,
+    request: CommandContext & { readonly instance: InstanceReference },
+  ): Promise<void> {
     const { operations, destroyPatience } = this.#options;
     const { operation } = await operations.submit({
       kind: 'destroy',
@@ -86,7 +132,11 @@ export class AgentOperations implements AgentCommands {
   }
 
   #requester(command: string, context: CommandContext): Requester {
-    return { principal: `cloud:${this.#options.cloud}`, door: 'cloudstack-agent', reason: context.job === null ? command : `${command}, ${context.job}` };
+    return {
+      principal: `cloud:${this.#options.cloud}`,
+      door: 'cloudstack-agent',
+      reason: context.job === null ? command : `${command}, ${context.job}`,
+    };
   }
 }
 
@@ -94,8 +144,20 @@ export class AgentOperations implements AgentCommands {
 function throwUnlessDone(operation: OperationRecord, asked: OperationRecord['kind'] = operation.kind): void {
   if (operation.state === 'done' || operation.endedAt === null) return;
   // A Stop that joined a Destroy, say: whatever became of it, what was asked for is judged by its own kind.
-  if (operation.kind !== asked && operation.kind === 'destroy' && asked === 'stop' && operation.error?.code.startsWith('deploy.')) return;
-  throw new CodedError(operation.error ?? { code: 'internal.bug', retry: 'operator', what: `the ${operation.kind} ended as ${operation.state}` });
+  if (
+    operation.kind !== asked &&
+    operation.kind === 'destroy' &&
+    asked === 'stop' &&
+    operation.error?.code.startsWith('deploy.')
+  )
+    return;
+  throw new CodedError(
+    operation.error ?? {
+      code: 'internal.bug',
+      retry: 'operator',
+      what: `the ${operation.kind} ended as ${operation.state}`,
+    },
+  );
 }
 
 function waitOf(context: CommandContext): Duration | undefined {

@@ -5,10 +5,16 @@ import type { BodyEntry, ParsedEntry } from '../../wire/cloudstack/body.ts';
 import { longField, objectField, textField } from '../../wire/cloudstack/gson-reader.ts';
 import { RawJson, type GsonObject } from '../../wire/cloudstack/gson-writer.ts';
 import { answerClass, answerEntry, unsupportedAnswer } from '../../wire/cloudstack/message/answer.ts';
+import {
+  plugNicCommandClass,
+  readNicCommand,
+  unPlugNicCommandClass,
+} from '../../wire/cloudstack/message/nic-command.ts';
+import { readRebootCommand, rebootCommandClass } from '../../wire/cloudstack/message/reboot-command.ts';
 import { readStopCommand, stopCommandClass } from '../../wire/cloudstack/message/stop-command.ts';
 import { readVirtualMachine } from '../../wire/cloudstack/message/virtual-machine.ts';
-import type { AgentCommands, CommandContext } from './agent-commands.ts';
-import { instanceReference, startRequest } from './start-request.ts';
+import type { AgentCommands, CommandContext, NicRequest } from './agent-commands.ts';
+import { instanceNic, instanceReference, invalid, startRequest } from './start-request.ts';
 import { stopRetry } from './stop-retry.ts';
 
 export const startCommandClass = 'com.cloud.agent.api.StartCommand';
@@ -62,6 +68,27 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
         force: stop.forceStop,
       });
     },
+  },
+  [rebootCommandClass]: {
+    answerClass: answerClass.RebootAnswer,
+    success: 'Success',
+    async run(machineId, entry, commands) {
+      const { vmName, id, uuid } = readRebootCommand(entry);
+      await commands.reboot(machineId, {
+        ...contextOf(entry),
+        instance: instanceReference({ name: vmName, id, uuid }),
+      });
+    },
+  },
+  [plugNicCommandClass]: {
+    answerClass: answerClass.PlugNicAnswer,
+    success: 'success',
+    run: async (machineId, entry, commands) => commands.plugNic(machineId, nicRequest(entry)),
+  },
+  [unPlugNicCommandClass]: {
+    answerClass: answerClass.UnPlugNicAnswer,
+    success: 'success',
+    run: async (machineId, entry, commands) => commands.unplugNic(machineId, nicRequest(entry)),
   },
   [destroyCommandClass]: {
     answerClass: answerClass.Answer,
@@ -117,6 +144,16 @@ export async function executeCommand(
 function safeText(thrown: unknown, error: CodedError): string {
   if (thrown instanceof CodedError) return error.message;
   return new ServiceError({ code: 'internal.bug', what: 'a fault of the bare-metal service' }).message;
+}
+
+function nicRequest(entry: ParsedEntry): NicRequest {
+  const { instanceName, nic } = readNicCommand(entry);
+  if (!nic) throw invalid('the command has no nic');
+  return {
+    ...contextOf(entry),
+    instance: instanceReference({ name: instanceName, id: null, uuid: null }),
+    nic: instanceNic(nic, 0),
+  };
 }
 
 function contextOf(entry: ParsedEntry): CommandContext {

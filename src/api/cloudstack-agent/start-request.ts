@@ -35,7 +35,8 @@ export function instanceReference(vm: {
   return { name: vm.name, id: vm.id, uuid: vm.uuid };
 }
 
-function instanceNic(nic: NicTo, index: number): InstanceNic {
+/** @throws CodedError `request.invalid` or `value.mac` */
+export function instanceNic(nic: NicTo, index: number): InstanceNic {
   if (nic.mac === null) throw invalid(`NIC ${nic.deviceId ?? index} has no MAC`);
   return {
     mac: parseMac(nic.mac),
@@ -75,6 +76,6 @@ function sshKeys(vm: VirtualMachineTo): string[] {
     .filter((line) => line !== '');
 }
 
-function invalid(what: string, cause?: unknown): ServiceError {
+export function invalid(what: string, cause?: unknown): ServiceError {
   return new ServiceError({ code: 'request.invalid', what, cause });
 }

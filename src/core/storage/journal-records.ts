@@ -2,7 +2,8 @@ import type { ErrorParts, Evidence, JsonObject } from '../../../plugin-api/index
 import type { Requester } from '../access/principal.ts';
 import type { MachineId } from '../machine/machine.ts';
 
-export type OperationKind = 'commission' | 'start' | 'stop' | 'destroy' | 'erase';
+export type OperationKind =
+  'commission' | 'start' | 'stop' | 'reboot' | 'plug-nic' | 'unplug-nic' | 'destroy' | 'erase';
 
 /** `running` and `undoing` are active; the others are ends. */
 export type OperationState = 'running' | 'undoing' | 'done' | 'failed' | 'cancelled';

@@ -48,11 +48,16 @@ export class PowerService {
     return this.#bmc(machine).soft(signal);
   }
 
+  /** Power cycle of a machine that is on: at most once. */
+  cycle(machine: Machine, signal?: AbortSignal): Promise<void> {
+    return this.#bmc(machine).cycle(signal);
+  }
+
   setBootDevice(machine: Machine, device: BootDevice, signal?: AbortSignal): Promise<Evidence> {
     return this.#bmc(machine).setBootDevice(this.#request(machine, device), signal);
   }
 
-  planTurn(machine: Machine, action: 'on' | 'off' | 'soft'): string {
+  planTurn(machine: Machine, action: 'on' | 'off' | 'soft' | 'cycle'): string {
     return `${this.#driver(machine).planPower(this.#target(machine), action)}, then read until confirmed`;
   }
 

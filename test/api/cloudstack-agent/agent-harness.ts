@@ -4,12 +4,7 @@ import {
   LabManagementServer,
   type LabManagementServerOptions,
 } from '../../../lab/management-server/lab-management-server.ts';
-import type {
-  AgentCommands,
-  DestroyRequest,
-  StartRequest,
-  StopRequest,
-} from '../../../src/api/cloudstack-agent/agent-commands.ts';
+import type { AgentCommands } from '../../../src/api/cloudstack-agent/agent-commands.ts';
 import type {
   AgentHost,
   AgentLinkState,
@@ -64,9 +59,9 @@ export const facts: HostFacts = {
 export const machineId = 'abc123';
 
 interface Call {
-  readonly verb: 'start' | 'stop' | 'destroy';
+  readonly verb: keyof AgentCommands;
   readonly machineId: string;
-  readonly request: StartRequest | StopRequest | DestroyRequest;
+  readonly request: Parameters<AgentCommands[keyof AgentCommands]>[1];
 }
 
 /** A service with one machine, and everything that tests look at. */
@@ -93,6 +88,9 @@ export class AgentHarness {
     const commands: AgentCommands = {
       start: perform('start'),
       stop: perform('stop'),
+      reboot: perform('reboot'),
+      plugNic: perform('plugNic'),
+      unplugNic: perform('unplugNic'),
       destroy: perform('destroy'),
     };
     this.service = new AgentService({

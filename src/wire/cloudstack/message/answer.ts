@@ -15,6 +15,9 @@ export const answerClass = {
   PingAnswer: `${api}PingAnswer`,
   StartAnswer: `${api}StartAnswer`,
   StopAnswer: `${api}StopAnswer`,
+  RebootAnswer: `${api}RebootAnswer`,
+  PlugNicAnswer: `${api}PlugNicAnswer`,
+  UnPlugNicAnswer: `${api}UnPlugNicAnswer`,
 } as const;
 
 export interface AnswerParts {

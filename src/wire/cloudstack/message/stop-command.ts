@@ -1,25 +1,19 @@
 import type { ParsedEntry } from '../body.ts';
-import { flagField, textField } from '../gson-reader.ts';
-import { readVirtualMachine } from './virtual-machine.ts';
+import { flagField } from '../gson-reader.ts';
+import { readRebootCommand, type RebootCommand } from './reboot-command.ts';
 
 export const stopCommandClass = 'com.cloud.agent.api.StopCommand';
 
-export interface StopCommand {
-  readonly vmName: string | null;
-  /** Known only when the server sends the VM along. */
-  readonly id: string | null;
-  readonly uuid: string | null;
+/** In CloudStack too it extends RebootCommand. */
+export interface StopCommand extends RebootCommand {
   readonly forceStop: boolean;
   /** The instance is being expunged: the machine is to be released (4.21+). */
   readonly expungeVM: boolean;
 }
 
 export function readStopCommand(entry: ParsedEntry): StopCommand {
-  const vm = readVirtualMachine(entry);
   return {
-    vmName: textField(entry.fields, 'vmName') ?? vm?.name ?? null,
-    id: vm?.id ?? null,
-    uuid: vm?.uuid ?? null,
+    ...readRebootCommand(entry),
     forceStop: flagField(entry.fields, 'forceStop'),
     expungeVM: flagField(entry.fields, 'expungeVM'),
   };

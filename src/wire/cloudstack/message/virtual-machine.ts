@@ -79,7 +79,7 @@ export function readVirtualMachine(entry: ParsedEntry): VirtualMachineTo | null 
   };
 }
 
-function readNic(nic: GsonFields): NicTo {
+export function readNic(nic: GsonFields): NicTo {
   return {
     deviceId: smallField(nic, 'deviceId'),
     mac: textField(nic, 'mac'),
