@@ -196,7 +196,8 @@ export class Stage {
   #writeConfig(bootPort: number): void {
     const { host, port } = this.cloud.address;
     const speed = this.#options.speed ?? 20;
-    const timings = { scale: String(speed), ...this.#options.timings };
+    // IPMI answers do not come faster on a fast floor: a lost session must still be noticed within these.
+    const timings = { scale: String(speed), powerOff: '2m', powerOn: '2m', ...this.#options.timings };
     const lines = [
       `stateDir: ${JSON.stringify(path.join(this.directory, 'state'))}`,
       'http: { port: 0 }',

@@ -35,8 +35,9 @@ describe('the laws, over a simulated floor', function () {
       imageBytes: 2 ** 20,
       eraseGrade: 'full',
       launch: launchLocally,
+      pingInterval: 1,
       // Long enough for everything that should happen, short enough to wait for what should not.
-      timings: { bootSeen: '80s', deployStalled: '80s', softOff: '60s', powerOff: '60s', powerOn: '60s' },
+      timings: { bootSeen: '160s', deployStalled: '160s', softOff: '60s' },
     });
     await stage.serve();
     await stage.furnish();
@@ -280,6 +281,8 @@ describe('the laws, over a simulated floor', function () {
 
   it('power reports are complete or null: null during a Start, PowerOn after it, PowerOff after a Stop', async () => {
     const pings = () => stage.cloud.pings(host);
+    // Long enough for a ping to fall into it.
+    server.machine.behaviours.add({ kind: 'slow', factor: 4 });
     const start = stage.cloud.send(host, [startCommand(instance)]);
     await untilStep('deploy.wait');
     const during = pings().length;
