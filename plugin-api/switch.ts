@@ -78,8 +78,10 @@ export interface SwitchTarget {
   /** Unique name within the service, for messages. */
   readonly name: string;
   readonly type: string;
+  /** Address or host name; the path of the socket where the transport is a local one. */
   readonly host: string;
   readonly transport: string;
+  /** TCP port; 0 where the transport has none. */
   readonly port: number;
   readonly username: string;
   readonly password: Secret;
@@ -95,8 +97,8 @@ export interface SwitchType {
   /** The value of `l2Switch.type`, exactly as CloudStack writes it. */
   readonly type: string;
   readonly defaultTransport: string;
-  /** Transport name to its default TCP port. */
-  readonly transports: Readonly<Record<string, number>>;
+  /** Transport name to its default TCP port; null = a local socket, whose absolute path stands in the place of the address. */
+  readonly transports: Readonly<Record<string, number | null>>;
   /** Canonical form of a port name. @throws CodedError `value.port` */
   parsePort(text: string): PortId;
 }

@@ -13,3 +13,9 @@ export function hostAddress(text: string): string | null {
   if (/^[\d.]+$/.test(lower)) return ipv4.test(lower) && !leadingZero.test(lower) ? lower : null;
   return hostName.test(lower) ? lower : null;
 }
+
+/** The path of a Unix domain socket as it is; null unless it is absolute and fits into an address (107 bytes, unix(7)). */
+export function socketPath(text: string): string | null {
+  const path = text.trim();
+  return path.startsWith('/') && !path.endsWith('/') && path.length <= 107 ? path : null;
+}

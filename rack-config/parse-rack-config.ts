@@ -9,7 +9,7 @@ import {
   type SwitchType,
   type VlanId,
 } from '../plugin-api/index.ts';
-import { hostAddress } from './host-address.ts';
+import { hostAddress, socketPath } from './host-address.ts';
 import { readJson, type JsonPath } from './json-reader.ts';
 import { RackConfigError } from './rack-config-error.ts';
 import type { RackConfig, RackServer, RackSwitch, Wire } from './rack-config.ts';
@@ -88,16 +88,9 @@ class RackReader {
 
   #switch(l2: Partial<L2Switch>, defaults: Defaults, path: JsonPath): FoundSwitch {
     const review = this.#review;
-    const host = l2.ip === undefined ? null : hostAddress(l2.ip);
-    if (l2.ip !== undefined && host === null) {
-      review.problem(
-        [...path, 'ip'],
-        `${JSON.stringify(l2.ip)} is not an address`,
-        'write an IPv4 or IPv6 address or a host name, without port',
-      );
-    }
     const type = l2.type === undefined ? undefined : this.#type(l2.type, [...path, 'type']);
     const link = type && this.#link(type, l2, path);
+    const host = l2.ip === undefined ? null : this.#address(l2.ip, type, link?.transport, [...path, 'ip']);
     const name = l2.name ?? host;
     const twice =
       host !== null &&
@@ -106,7 +99,7 @@ class RackReader {
         this.#addresses,
         `${host} ${link.tcpPort}`,
         [...path, 'ip'],
-        `the switch ${host} (TCP port ${link.tcpPort})`,
+        link.tcpPort === 0 ? `the switch ${host}` : `the switch ${host} (TCP port ${link.tcpPort})`,
         'put all its hosts under one switch',
       );
     // Where the name is only the address, one complaint about the address is enough.
@@ -184,7 +177,37 @@ class RackReader {
       );
       return undefined;
     }
-    return { transport, tcpPort: l2.tcpPort ?? usual };
+    if (usual === null && l2.tcpPort !== undefined) {
+      this.#review.problem(
+        [...path, 'tcpPort'],
+        `the transport ${JSON.stringify(transport)} has no TCP port`,
+        'remove the key, or choose another "transport"',
+      );
+    }
+    return { transport, tcpPort: usual === null ? 0 : (l2.tcpPort ?? usual) };
+  }
+
+  /** The address of a switch, or the path of the local socket that the transport goes through; null when it is neither. */
+  #address(
+    text: string,
+    type: SwitchType | undefined,
+    transport: string | undefined,
+    path: JsonPath,
+  ): string | null {
+    const local = transport !== undefined && type?.transports[transport] === null;
+    const host = local ? socketPath(text) : hostAddress(text);
+    if (host !== null) return host;
+    const others = Object.keys(type?.transports ?? {}).filter((name) => type?.transports[name] !== null);
+    this.#review.problem(
+      path,
+      local
+        ? `${JSON.stringify(text)} is not the path of a socket`
+        : `${JSON.stringify(text)} is not an address`,
+      local
+        ? `write an absolute path, or choose a "transport" over the network: ${others.join(', ')}`
+        : 'write an IPv4 or IPv6 address or a host name, without port',
+    );
+    return null;
   }
 
   /** Provisioning and park: apart from each other, and provisioning the same in all of a fabric. */

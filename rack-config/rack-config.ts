@@ -16,8 +16,10 @@ export interface RackSwitch {
   /** Unique in the rack config. */
   readonly name: string;
   readonly type: string;
+  /** Address or host name; the absolute path of the socket where the transport is a local one. */
   readonly host: string;
   readonly transport: string;
+  /** 0 where the transport is a local socket. */
   readonly tcpPort: number;
   readonly username: string;
   readonly password: SecretReference;

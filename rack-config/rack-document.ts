@@ -45,7 +45,7 @@ export const l2SwitchSchema = z
   .object(
     {
       ip: word('write the management address of the switch, for example "192.0.2.11"').describe(
-        'Management address of the switch: IPv4, IPv6 or host name',
+        'Management address of the switch: IPv4, IPv6 or host name; for a transport over a local socket its path',
       ),
       username: z.string('write the login name as text').max(256).describe('Login name'),
       password: secret('Login password'),

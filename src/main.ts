@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
-import { minutes, Secret, type Duration, type SwitchDriver, type SwitchType } from '../plugin-api/index.ts';
+import { minutes, Secret, type Duration, type SwitchDriver } from '../plugin-api/index.ts';
 import { adminApp } from './api/admin/admin-app.ts';
 import { bootApp } from './api/boot/boot-app.ts';
 import { createBootServer } from './api/boot/boot-server.ts';
@@ -17,8 +17,14 @@ import type { Config } from './config/config.ts';
 import { scaled } from './config/section/timings.ts';
 import type { MachineId } from './core/machine/machine.ts';
 import { createNativeEngine } from './drivers/deploy/native/native-engine.ts';
+import { ProvisioningNetwork } from './drivers/deploy/native/provisioning/provisioning-network.ts';
+import {
+  bootFiles,
+  httpBootPath,
+  provisioningSettings,
+} from './drivers/deploy/native/provisioning/settings.ts';
 import { createIpmiDriver } from './drivers/power/ipmi/ipmi-driver.ts';
-import { createForce10CliDriver, force10Type } from './drivers/switch/force10-cli/index.ts';
+import { switchRegistry, switchTypes } from './drivers/switch/registry.ts';
 import { SystemClock } from './kernel/clock/system-clock.ts';
 import { asCodedError, ServiceError } from './kernel/errors/service-error.ts';
 import { EventBus } from './kernel/events/event-bus.ts';
@@ -39,9 +45,6 @@ import { openStorage } from './store/open-storage.ts';
 
 /** Version of this service, as it shows itself. */
 export const version = '0.1.0';
-
-/** The switch types that this build knows: the registry of switch drivers. */
-export const switchTypes: ReadonlyMap<string, SwitchType> = new Map([[force10Type.type, force10Type]]);
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -84,9 +87,9 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     ) => log[level](fields ?? {}, message),
   };
   const ipmi = createIpmiDriver(context, config.power.settings);
-  const switchDrivers: ReadonlyMap<string, SwitchDriver> = new Map([
-    [force10Type.type, createForce10CliDriver(context, config.switch.settings[force10Type.type])],
-  ]);
+  const switchDrivers: ReadonlyMap<string, SwitchDriver> = new Map(
+    [...switchRegistry].map(([type, { create }]) => [type, create(context, config.switch.settings[type])]),
+  );
 
   const events = new EventBus<OperationEvents>();
   const images = new ImageLibrary({ storage, folder: config.provisioning.imageDir, clock, log });
@@ -134,6 +137,16 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
   const bootServer = createBootServer(bootFront);
   const bootUrl = config.boot.publicUrl ?? (await listen(bootServer, config.boot.host, config.boot.port));
   if (config.boot.publicUrl) await listen(bootServer, config.boot.host, config.boot.port);
+  // DHCP and TFTP for the machines, where it is not somebody else's; UEFI may ask for the boot file over HTTP too.
+  const { network } = config.provisioning;
+  const served = network.enabled ? provisioningSettings(network, config.stateDir, bootUrl) : null;
+  const provisioning = served && new ProvisioningNetwork({ context, settings: served });
+  if (served)
+    bootFront.get(httpBootPath, (_req, res) =>
+      res.sendFile(bootFiles.efi64, { root: served.tftpDir }, (error: Error | undefined) => {
+        if (error && !res.headersSent) res.status(404).end();
+      }),
+    );
   bootFront.use(
     bootApp({
       conversations: boots,
@@ -151,6 +164,7 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     log,
     commands: new AgentOperations({
       operations,
+      machines,
       cloud: config.cloudstack.name,
       destroyPatience: timings.destroyDeadline,
     }),
@@ -187,6 +201,7 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     ports: world.ports,
     storage,
     agents,
+    provisioning,
     metrics,
     events,
     clock,
@@ -196,6 +211,7 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
   // An image of a hundred gigabytes takes its time.
   const adminServer = createBootServer(admin, { requestTimeout: minutes(12 * 60) });
   const adminUrl = await listen(adminServer, config.http.host, config.http.port);
+  provisioning?.start();
   log.info({ adminUrl, bootUrl, recovered }, 'csbm is up');
 
   return {
@@ -204,6 +220,7 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     adminTokenFile,
     stop: async () => {
       await agents.stop();
+      await provisioning?.stop();
       await Promise.all([close(adminServer), close(bootServer)]);
       await operations.stop();
       await Promise.all([world.power.close(), world.ports.close()]);

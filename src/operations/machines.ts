@@ -167,6 +167,11 @@ export class Machines {
     });
   }
 
+  /** @throws DeviceError when the machine's BMC does not answer. */
+  async checkHealth(id: MachineId): Promise<void> {
+    await this.#world.power.state(await this.find(id));
+  }
+
   /** Keeps the id that CloudStack gave the machine's host row. */
   async saveHostId(id: MachineId, hostId: string): Promise<void> {
     await this.#world.storage.run(async (tx) => {

@@ -1,5 +1,5 @@
-import type { JsonObject } from '../../plugin-api/index.ts';
-import { done, type Step, type StepList } from './journal/step.ts';
+import type { Duration, JsonObject } from '../../plugin-api/index.ts';
+import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { bootDevice, powerOn } from './steps/power-steps.ts';
 
 export interface RebootInput extends JsonObject {
@@ -21,6 +21,21 @@ export const reboot: StepList = {
   stuck: { commit: async () => undefined },
 };
 
+/**
+ * The state follows a cycle late. Whoever believed "on" at once would let a Stop be answered by the off phase of this very
+ * cycle, and the machine come on again behind it.
+ */
+async function awaitDrop(run: StepRun): Promise<Outcome> {
+  const { clock, power, timings } = run.world;
+  const until = clock.monotonic() + timings.cycleSettle;
+  const machine = await run.machine();
+  while (clock.monotonic() < until) {
+    if ((await power.state(machine, run.signal)) === 'off') return done('power cycle: seen off');
+    await run.pause(Math.min(timings.pollInterval, timings.cycleSettle / 20) as Duration);
+  }
+  return done('power cycle accepted; the off phase was not seen', { verified: false });
+}
+
 /** The cycle is sent once. What came of it shows only in the power state that the next step confirms. */
 function cycle(): Step {
   return {
@@ -31,7 +46,7 @@ function cycle(): Step {
       if ((await run.world.power.state(machine, run.signal)) === 'off')
         return done('off: it is switched on instead');
       await run.world.power.cycle(machine, run.signal);
-      return done('power cycle accepted', { verified: false });
+      return awaitDrop(run);
     },
     resolve: async () => done('cut off while cycling the power; it is not cycled again', { verified: false }),
     undo: { none: 'a power cycle cannot be taken back' },

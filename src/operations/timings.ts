@@ -6,6 +6,8 @@ export interface Timings {
   readonly powerOff: Duration;
   /** Until a power-on must be confirmed. */
   readonly powerOn: Duration;
+  /** How long after a power cycle was accepted the power may still drop: only then is "on" believed again. */
+  readonly cycleSettle: Duration;
   /** How long an OS gets to shut down after the ACPI request. */
   readonly softOff: Duration;
   /** From power-on to the first sign of life from the ramdisk. */

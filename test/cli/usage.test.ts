@@ -20,6 +20,7 @@ const verbs = [
   'power',
   'switch',
   'cloudstack',
+  'native',
   'lab',
 ];
 

@@ -61,7 +61,12 @@ describe('a database file and the processes that use it', () => {
       acknowledged = highest;
 
       const handle = openSqliteHandle(file);
-      assert.deepEqual(handle.pragma('integrity_check'), [{ integrity_check: 'ok' }]);
+      // The engines differ in what rows inherit from.
+      const rows = handle.pragma('integrity_check') as readonly Readonly<Record<string, unknown>>[];
+      assert.deepEqual(
+        rows.map((row) => row['integrity_check']),
+        ['ok'],
+      );
       handle.close();
     }
   }).timeout(60_000);

@@ -91,4 +91,8 @@ export interface AgentCommands {
   plugNic(machineId: string, request: NicRequest): Promise<void>;
   unplugNic(machineId: string, request: NicRequest): Promise<void>;
   destroy(machineId: string, request: DestroyRequest): Promise<void>;
+  /** Power of an instance on a machine, as certain as a power report. */
+  instancePower(machineId: string, instanceName: string): Promise<'PowerOn' | 'PowerOff' | 'PowerUnknown'>;
+  /** Resolves when the machine's BMC answers; rejects with the reason when not. */
+  checkHealth(machineId: string): Promise<void>;
 }

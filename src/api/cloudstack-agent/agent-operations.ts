@@ -3,10 +3,12 @@ import type { Requester } from '../../core/access/principal.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { Machines } from '../../operations/machines.ts';
 import type { OperationRequest, Operations } from '../../operations/operations.ts';
 import type { AgentCommands, CommandContext, InstanceOwner, InstanceReference } from './agent-commands.ts';
 
 export interface AgentOperationsOptions {
+  readonly machines: Pick<Machines, 'powerReport' | 'checkHealth'>;
   readonly operations: Pick<Operations, 'submit' | 'ended' | 'endedOrReleased'>;
   /** Name of the cloud whose management servers command here: makes instance names unique. */
   readonly cloud: string;
@@ -97,6 +99,19 @@ export class AgentOperations implements AgentCommands {
       broadcastUri,
       defaultNic,
     });
+  }
+
+  async instancePower(
+    machineId: string,
+    instanceName: string,
+  ): Promise<'PowerOn' | 'PowerOff' | 'PowerUnknown'> {
+    const report = await this.#options.machines.powerReport(machineId as MachineId);
+    // An instance that is certainly not here is off here.
+    return report === null ? 'PowerUnknown' : (report.get(instanceName) ?? 'PowerOff');
+  }
+
+  checkHealth(machineId: string): Promise<void> {
+    return this.#options.machines.checkHealth(machineId as MachineId);
   }
 
   destroy(machineId: string, request: Parameters<AgentCommands['destroy']>[1]): Promise<void> {

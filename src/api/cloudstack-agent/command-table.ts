@@ -30,6 +30,8 @@ export interface CommandAnswer {
 interface CommandHandler {
   readonly answerClass: string;
   run(machineId: string, entry: ParsedEntry, commands: AgentCommands): Promise<void>;
+  /** Fields of a good answer that have to be found out. */
+  find?(machineId: string, entry: ParsedEntry, commands: AgentCommands): Promise<GsonObject>;
   /** Text of a good answer, where the stock agent sends one. */
   readonly success?: string;
   /** Fields of the answer's own class, in success and failure. */
@@ -39,6 +41,11 @@ interface CommandHandler {
 }
 
 const done = async (): Promise<void> => undefined;
+
+/** A bare-metal instance is its machine: it cannot be anywhere else, and it has no screen of ours. */
+const refuse = (what: string) => async (): Promise<never> => {
+  throw new ServiceError({ code: 'request.unsupported', what });
+};
 
 /** Command class to what is done and which class answers; whatever is not here gets UnsupportedAnswer. */
 const handlers: Readonly<Record<string, CommandHandler>> = {
@@ -99,6 +106,40 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
       await commands.destroy(machineId, { ...contextOf(entry), instance: instanceReference(vm) });
     },
   },
+  'com.cloud.agent.api.CheckHealthCommand': {
+    answerClass: answerClass.CheckHealthAnswer,
+    run: async (machineId, _entry, commands) => commands.checkHealth(machineId),
+  },
+  'com.cloud.agent.api.CheckVirtualMachineCommand': {
+    answerClass: answerClass.CheckVirtualMachineAnswer,
+    run: done,
+    find: async (machineId, entry, commands) => ({
+      state: await commands.instancePower(machineId, textField(entry.fields, 'vmName') ?? ''),
+    }),
+  },
+  'com.cloud.agent.api.CheckOnHostCommand': {
+    answerClass: answerClass.CheckOnHostAnswer,
+    fields: () => ({ determined: false, alive: false }),
+    run: refuse('one machine cannot tell whether another is alive'),
+  },
+  // The host may go into maintenance; its instance stays where it is, since it cannot migrate.
+  'com.cloud.agent.api.MaintainCommand': {
+    answerClass: answerClass.MaintainAnswer,
+    run: done,
+    fields: () => ({ willMigrate: false }),
+  },
+  'com.cloud.agent.api.PrepareForMigrationCommand': {
+    answerClass: answerClass.PrepareForMigrationAnswer,
+    run: refuse('a bare-metal instance cannot migrate'),
+  },
+  'com.cloud.agent.api.MigrateCommand': {
+    answerClass: answerClass.MigrateAnswer,
+    run: refuse('a bare-metal instance cannot migrate'),
+  },
+  'com.cloud.agent.api.GetVncPortCommand': {
+    answerClass: answerClass.GetVncPortAnswer,
+    run: refuse('a bare-metal instance has no VNC console'),
+  },
   'com.cloud.agent.api.CheckNetworkCommand': {
     answerClass: answerClass.CheckNetworkAnswer,
     run: done,
@@ -126,6 +167,7 @@ export async function executeCommand(
   try {
     fields = handler.fields?.(entry) ?? {};
     await handler.run(machineId, entry, commands);
+    fields = { ...fields, ...(await handler.find?.(machineId, entry, commands)) };
     const details = handler.success ?? null;
     return { entry: answerEntry(handler.answerClass, { result: true, details, fields }), ok: true };
   } catch (thrown) {

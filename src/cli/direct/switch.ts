@@ -13,7 +13,6 @@ import {
   type PortAdmin,
   type PortId,
   type SwitchDriver,
-  type SwitchDriverFactory,
   type SwitchIntent,
   type SwitchSession,
   type SwitchTarget,
@@ -111,7 +110,8 @@ async function read(options: TargetOptions, bench: Bench): Promise<void> {
     print(bench, { switch: rackSwitch.name, hostKey: fingerprint, ...asJson(observed, ports) });
     return;
   }
-  const pinned = rackSwitch.hostKeyPin === null ? ', not pinned in the rack config' : '';
+  const unpinned = hostKey !== null && rackSwitch.hostKeyPin === null;
+  const pinned = unpinned ? ', not pinned in the rack config' : '';
   const role = (port: PortId): string => (rackSwitch.uplinks.includes(port) ? ' (uplink)' : '');
   print(bench, [
     `${rackSwitch.name}: default VLAN ${observed.defaultVlan ?? 'none'}, host key ${fingerprint ?? 'none'}${pinned}`,
@@ -243,20 +243,14 @@ async function withSession<T>(
   }
 }
 
-/** Drivers are loaded when they are needed: most commands need none. */
-async function loadDrivers(): Promise<Map<string, { type: SwitchType; create: SwitchDriverFactory }>> {
-  const { createForce10CliDriver, force10Type } = await import('../../drivers/switch/force10-cli/index.ts');
-  return new Map([[force10Type.type, { type: force10Type, create: createForce10CliDriver }]]);
-}
-
 async function prepare(options: TargetOptions, command: Command): Promise<Bench> {
   const { parseRackConfig } = await import('../../../rack-config/index.ts');
   const { SystemClock } = await import('../../kernel/clock/system-clock.ts');
-  const drivers = await loadDrivers();
-  const types = new Map([...drivers].map(([name, { type }]) => [name, type]));
-  const rack = parseRackConfig(readRackFile(options.rack), types);
+  // Drivers are loaded when they are needed: most commands need none.
+  const { switchRegistry, switchTypes } = await import('../../drivers/switch/registry.ts');
+  const rack = parseRackConfig(readRackFile(options.rack), switchTypes);
   const rackSwitch = chooseSwitch(rack, options.switch);
-  const { type, create } = drivers.get(rackSwitch.type)!;
+  const { type, create } = switchRegistry.get(rackSwitch.type)!;
   const context: DeviceContext = { clock: new SystemClock(), log: () => undefined };
   return {
     command,

@@ -10,6 +10,7 @@ export const timingsSection = z
     scale: factor('Divides every other time here: 20 = twenty times faster, for a simulated floor', 1),
     powerOff: duration('A hard power-off is confirmed within', '1m'),
     powerOn: duration('A power-on is confirmed within', '1m'),
+    cycleSettle: duration('After a power cycle was accepted the power may still drop for', '10s'),
     softOff: duration('The operating system has this long to shut down before the hard power-off', '2m'),
     bootSeen: duration('A machine that was powered on asks the boot service within', '10m'),
     deployStalled: duration('An install or erase without sign of life from the machine fails after', '10m'),

@@ -32,6 +32,11 @@ export const serviceCodes = {
     remedy: 'release the named machines first',
   },
   'request.invalid': { retry: 'never', meaning: 'The request is malformed', remedy: 'see what was wrong' },
+  'request.unsupported': {
+    retry: 'never',
+    meaning: 'A physical server cannot do this',
+    remedy: 'none',
+  },
   'request.unauthenticated': {
     retry: 'never',
     meaning: 'No valid credentials',
@@ -113,6 +118,11 @@ export const serviceCodes = {
     retry: 'never',
     meaning: 'The instance has no default NIC',
     remedy: 'mark one NIC as default in CloudStack',
+  },
+  'network.default-nic': {
+    retry: 'never',
+    meaning: 'The default NIC can be neither plugged nor unplugged',
+    remedy: 'stop the instance and change its default network in CloudStack',
   },
   'network.vlan-uri': {
     retry: 'never',
@@ -213,7 +223,8 @@ export const serviceCodes = {
   'agent.handshake': {
     retry: 'later',
     meaning: 'The TLS handshake with the management server failed',
-    remedy: "see what it said; with strict authentication our client certificate must name this service's address",
+    remedy:
+      "see what it said; with strict authentication our client certificate must name this service's address",
   },
   'agent.certificate': {
     retry: 'operator',

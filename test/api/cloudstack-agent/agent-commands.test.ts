@@ -191,6 +191,33 @@ describe('agent link: commands', () => {
     assert.equal(harness.calls.length, 0);
   });
 
+  it('questions about power and health get the classes that the server casts to', async () => {
+    harness.power = 'PowerOff';
+    const [machine] = await server.send(hostId, [vmName('CheckVirtualMachineCommand')]);
+    assert.deepEqual([machine!.className, machine!.result], [`${api}CheckVirtualMachineAnswer`, true]);
+    assert.equal(machine!.fields['state'], 'PowerOff');
+    const [healthy] = await server.send(hostId, [bareCommand('CheckHealthCommand')]);
+    assert.deepEqual([healthy!.className, healthy!.result], [`${api}CheckHealthAnswer`, true]);
+    harness.health = () =>
+      Promise.reject(new ServiceError({ code: 'machine.state', what: 'the BMC is silent' }));
+    const [ill] = await server.send(hostId, [bareCommand('CheckHealthCommand')]);
+    assert.equal(ill!.result, false);
+    assert.match(ill!.details ?? '', /the BMC is silent/);
+    const [other] = await server.send(hostId, [bareCommand('CheckOnHostCommand')]);
+    assert.deepEqual([other!.className, other!.fields['determined']], [`${api}CheckOnHostAnswer`, false]);
+    const [maintain] = await server.send(hostId, [bareCommand('MaintainCommand')]);
+    assert.deepEqual([maintain!.className, maintain!.result], [`${api}MaintainAnswer`, true]);
+    assert.equal(maintain!.fields['willMigrate'], false);
+  });
+
+  it('what a physical server cannot do is refused in the class that the server casts to', async () => {
+    for (const name of ['PrepareForMigration', 'Migrate', 'GetVncPort']) {
+      const [answer] = await server.send(hostId, [bareCommand(`${name}Command`)]);
+      assert.deepEqual([answer!.className, answer!.result], [`${api}${name}Answer`, false]);
+      assert.match(answer!.details ?? '', /bare-metal/);
+    }
+  });
+
   it('everything else is UnsupportedAnswer; cron commands are taken', async () => {
     for (const name of ['PingTestCommand', 'org.example.Unheard', 'toString']) {
       const [answer] = await server.send(hostId, [bareCommand(name)]);
@@ -349,3 +376,7 @@ describe('agent link: commands', () => {
     });
   });
 });
+
+function vmName(className: string): ReturnType<typeof bareCommand> {
+  return { ...bareCommand(className), fields: { vmName: 'i-2-77-VM' } };
+}

@@ -59,9 +59,9 @@ export const facts: HostFacts = {
 export const machineId = 'abc123';
 
 interface Call {
-  readonly verb: keyof AgentCommands;
+  readonly verb: Exclude<keyof AgentCommands, 'instancePower' | 'checkHealth'>;
   readonly machineId: string;
-  readonly request: Parameters<AgentCommands[keyof AgentCommands]>[1];
+  readonly request: Parameters<AgentCommands[Call['verb']]>[1];
 }
 
 /** A service with one machine, and everything that tests look at. */
@@ -72,6 +72,8 @@ export class AgentHarness {
   /** What a command does; resolves at once unless replaced. */
   perform: (call: Call) => Promise<void> = () => Promise.resolve();
   report: () => Promise<PowerReport | null> = () => Promise.resolve(null);
+  power: 'PowerOn' | 'PowerOff' | 'PowerUnknown' = 'PowerUnknown';
+  health: () => Promise<void> = () => Promise.resolve();
   reportsAsked = 0;
   readonly service: AgentService;
   readonly #servers: LabManagementServer[] = [];
@@ -92,6 +94,8 @@ export class AgentHarness {
       plugNic: perform('plugNic'),
       unplugNic: perform('unplugNic'),
       destroy: perform('destroy'),
+      instancePower: () => Promise.resolve(this.power),
+      checkHealth: () => this.health(),
     };
     this.service = new AgentService({
       clock: new SystemClock(),

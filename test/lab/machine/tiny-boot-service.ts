@@ -160,7 +160,13 @@ export class TinyBootService {
     const { stored } = this.image!;
     this.ranges.push(req.headers.range);
     const from = Number(/^bytes=(\d+)-$/.exec(req.headers.range ?? '')?.[1] ?? 0);
-    res.writeHead(req.headers.range === undefined ? 200 : 206, { 'content-length': stored.length - from });
+    res.writeHead(req.headers.range === undefined ? 200 : 206, {
+      'content-length': stored.length - from,
+      // A 206 without it is none (RFC 9110 section 15.3.7), and curl does not continue with one.
+      ...(req.headers.range !== undefined && {
+        'content-range': `bytes ${from}-${stored.length - 1}/${stored.length}`,
+      }),
+    });
     // A cut transfer ends in an error of the pipeline, which is what was wanted.
     await pipeline(Readable.from(this.#pieces(stored, from, res), { highWaterMark: 1 }), res).catch(
       () => undefined,

@@ -18,6 +18,13 @@ export const answerClass = {
   RebootAnswer: `${api}RebootAnswer`,
   PlugNicAnswer: `${api}PlugNicAnswer`,
   UnPlugNicAnswer: `${api}UnPlugNicAnswer`,
+  CheckHealthAnswer: `${api}CheckHealthAnswer`,
+  CheckOnHostAnswer: `${api}CheckOnHostAnswer`,
+  CheckVirtualMachineAnswer: `${api}CheckVirtualMachineAnswer`,
+  GetVncPortAnswer: `${api}GetVncPortAnswer`,
+  MaintainAnswer: `${api}MaintainAnswer`,
+  MigrateAnswer: `${api}MigrateAnswer`,
+  PrepareForMigrationAnswer: `${api}PrepareForMigrationAnswer`,
 } as const;
 
 export interface AnswerParts {
