@@ -24,12 +24,12 @@ export function rackCommand(terminal: Terminal): Command {
     .option('--json', 'print one JSON document')
     .action(async (file: string, { json = false }: { json?: boolean }) => {
       // Loaded only here: the switch types come with their drivers.
-      const [{ parseRackConfig }, { force10Type }] = await Promise.all([
+      const [{ parseRackConfig }, { switchTypes }] = await Promise.all([
         import('../../../rack-config/index.ts'),
-        import('../../drivers/switch/force10-cli/index.ts'),
+        import('../../drivers/switch/registry.ts'),
       ]);
       const text = await readRack(file, terminal);
-      const { switches, wires, warnings } = parseRackConfig(text, new Map([[force10Type.type, force10Type]]));
+      const { switches, wires, warnings } = parseRackConfig(text, switchTypes);
       const checked = { switches: switches.length, wires: wires.length, warnings };
       printer(terminal, json)(checked, () => checkedText('right', checked));
     });
@@ -60,7 +60,7 @@ export function rackCommand(terminal: Terminal): Command {
             rack.switches.map((at) => [
               at.name,
               at.type,
-              `${at.transport}://${at.host}:${at.tcpPort}`,
+              `${at.transport}://${at.host}${at.tcpPort === 0 ? '' : `:${at.tcpPort}`}`,
               at.fabric,
               at.uplinks.join(','),
               at.provisioning,
