@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
-import { minutes, Secret, type Duration, type SwitchDriver } from '../plugin-api/index.ts';
+import { minutes, Secret, seconds, type Duration, type SwitchDriver } from '../plugin-api/index.ts';
 import { adminApp } from './api/admin/admin-app.ts';
 import { bootApp } from './api/boot/boot-app.ts';
 import { createBootServer } from './api/boot/boot-server.ts';
@@ -208,8 +208,11 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     log,
     version,
   });
-  // An image of a hundred gigabytes takes its time.
-  const adminServer = createBootServer(admin, { requestTimeout: minutes(12 * 60) });
+  // An image of a hundred gigabytes takes its time; and a client must not send into a connection that is just being closed.
+  const adminServer = createBootServer(admin, {
+    requestTimeout: minutes(12 * 60),
+    keepAliveTimeout: seconds(65),
+  });
   const adminUrl = await listen(adminServer, config.http.host, config.http.port);
   provisioning?.start();
   log.info({ adminUrl, bootUrl, recovered }, 'csbm is up');

@@ -9,6 +9,8 @@ export interface BootServerLimits {
   readonly requestTimeout?: Duration;
   /** A connection on which nothing moves for so long is closed (default 120 s); the agent goes on by Range. */
   readonly idleTimeout?: Duration;
+  /** How long an idle connection is kept for the next request (default 5 s). */
+  readonly keepAliveTimeout?: Duration;
   /** Default 4096. */
   readonly maxConnections?: number;
 }
@@ -23,7 +25,7 @@ export function createBootServer(app: http.RequestListener, limits: BootServerLi
       requestTimeout,
       connectionsCheckingInterval: Math.max(50, Math.floor(headersTimeout / 4)),
       maxHeaderSize: 8 * 1024,
-      keepAliveTimeout: 5_000,
+      keepAliveTimeout: limits.keepAliveTimeout ?? seconds(5),
     },
     app,
   );
