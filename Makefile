@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SOURCES := $(shell find src plugin-api rack-config migrations lab -type f -name '*.ts' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check demo demo-stop lint format types laws test clean
+.PHONY: help build check lint format types laws test docs demo demo-stop ramdisk image-tiny e2e clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,16 @@ docs: node_modules/.installed ## write the generated parts of docs/ anew
 	node --import tsx src/config/write-reference.ts
 	node --import tsx src/cli/write-reference.ts
 	node --import tsx test/docs/write-pages.ts
+
+# What real machines boot; docs/ramdisk.md and docs/images.md tell the settings.
+ramdisk: ## build the ramdisk of real machines (PROFILE=full|lab, OUT=folder, FIRMWARE=folder)
+	@src/drivers/deploy/native/agent/build-ramdisk.sh
+
+image-tiny: ## build the tiny test image (OUT=file)
+	@src/drivers/deploy/native/agent/image-tiny.sh
+
+e2e: ## an instance's whole life on QEMU, Open vSwitch and ipmi_sim (root; RUNS="bios uefi", KEEP=1 leaves it up)
+	@test/e2e/run.sh
 
 clean: ## remove what was built
 	rm -rf dist coverage
