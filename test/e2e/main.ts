@@ -225,6 +225,9 @@ async function main(): Promise<void> {
       enrolled.disks.map((disk) => [disk.serial, disk.bytes]),
       [['E2E0001', 1024 * mebibyte]],
     );
+    // Open vSwitch announces its ports by LLDP.
+    for (const [index, nic] of enrolled.nics.entries())
+      assert.match(nic.neighbour ?? '', new RegExp(` n1p${index + 1}$`));
     assert.equal(powered(), false);
 
     const { hostId } = await cloud.waitForHost(enrolled.cloudPlace.guid, { timeout: 60_000 });
