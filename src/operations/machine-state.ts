@@ -10,6 +10,13 @@ import { ServiceError } from '../kernel/errors/service-error.ts';
 import { newSortableId } from '../kernel/ids/ids.ts';
 import type { World } from './world.ts';
 
+/** @throws ServiceError `machine.unknown` */
+export async function requireMachine(tx: Tx, id: MachineId): Promise<Machine> {
+  const machine = await tx.machines.find(id);
+  if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
+  return machine;
+}
+
 /** Moves a machine along its lifecycle, with whatever else changes at that moment. */
 export async function moveMachine(
   tx: Tx,
@@ -17,8 +24,7 @@ export async function moveMachine(
   to: MachineState,
   patch: Partial<Machine> = {},
 ): Promise<Machine> {
-  const machine = await tx.machines.find(id);
-  if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
+  const machine = await requireMachine(tx, id);
   if (machine.state !== to && !machineTransitions[machine.state].includes(to)) {
     throw new ServiceError({
       code: 'machine.state',

@@ -12,8 +12,8 @@ import { erase } from './erase.ts';
 import type { ExecutionHooks } from './journal/execution.ts';
 import { planOperation, type PlanSection } from './journal/planner.ts';
 import { Runner } from './journal/runner.ts';
-import { StepLists } from './journal/step-lists.ts';
-import { isFenced } from './machine-state.ts';
+import { listName, StepLists } from './journal/step-lists.ts';
+import { isFenced, requireMachine } from './machine-state.ts';
 import { plugNic, unplugNic, type NicOrder } from './nics.ts';
 import { reboot } from './reboot.ts';
 import { startFirst, startKnown, type StartOrder } from './start.ts';
@@ -220,7 +220,7 @@ export class Operations {
   async plan(request: OperationRequest): Promise<readonly PlanSection[]> {
     const machine = await this.#machine(request.machineId);
     const { input } = await this.#world.storage.run((tx) => this.#inputOf(tx, machine, request));
-    const list = lists.latest(typeof input['list'] === 'string' ? input['list'] : request.kind);
+    const list = lists.latest(listName({ kind: request.kind, input }));
     return planOperation(this.#world, list, this.#record(machine, request, input));
   }
 
@@ -271,7 +271,7 @@ export class Operations {
       id: newSortableId('op', now),
       machineId: machine.id,
       kind: request.kind,
-      listVersion: lists.latest(typeof input['list'] === 'string' ? input['list'] : request.kind).version,
+      listVersion: lists.latest(listName({ kind: request.kind, input })).version,
       state: 'running',
       joinKey: contender(request).joinKey,
       input,
@@ -455,10 +455,8 @@ export class Operations {
     );
   }
 
-  async #machine(id: MachineId): Promise<Machine> {
-    const machine = await this.#world.storage.run((tx) => tx.machines.find(id));
-    if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
-    return machine;
+  #machine(id: MachineId): Promise<Machine> {
+    return this.#world.storage.run((tx) => requireMachine(tx, id));
   }
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 
 const systemIdAlphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
@@ -10,10 +10,6 @@ export function newSystemId(): string {
 /** A unique id whose order is the order of making: 48 bits of time, then random, in hex with a short prefix (`op-...`). */
 export function newSortableId(prefix: string, now: number): string {
   return `${prefix}-${now.toString(16).padStart(12, '0')}${randomBytes(6).toString('hex')}`;
-}
-
-export function newUuid(): string {
-  return randomUUID();
 }
 
 /** An unguessable token of 256 bits, URL-safe. */

@@ -1,6 +1,5 @@
 import { setMaxListeners } from 'node:events';
 import { CodedError, type Duration, type JsonObject } from '../../../plugin-api/index.ts';
-import type { Machine } from '../../core/machine/machine.ts';
 import type {
   ErrorRecord,
   OperationRecord,
@@ -9,6 +8,7 @@ import type {
 } from '../../core/storage/journal-records.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
+import { requireMachine } from '../machine-state.ts';
 import type { World } from '../world.ts';
 import type { Outcome, Step, StepContext, StepList, StepRun, Undo } from './step.ts';
 
@@ -393,7 +393,7 @@ export class Execution {
       operation,
       context: operation.context,
       signal,
-      machine: (): Promise<Machine> => requireMachine(world, operation),
+      machine: () => world.storage.run((tx) => requireMachine(tx, operation.machineId)),
       progress: (activity, percent = null) => {
         if (!step) return;
         const now = world.clock.monotonic();
@@ -509,13 +509,6 @@ export class Execution {
   #throwIfAbandoned(): void {
     if (this.#abandon.signal.aborted) throw this.#abandon.signal.reason;
   }
-}
-
-async function requireMachine(world: World, operation: OperationRecord): Promise<Machine> {
-  const machine = await world.storage.run((tx) => tx.machines.find(operation.machineId));
-  if (!machine)
-    throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${operation.machineId}` });
-  return machine;
 }
 
 export function errorRecord(error: CodedError): ErrorRecord {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../plugin-api/index.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
-import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { requireMachine } from '../machine-state.ts';
 import type { World } from '../world.ts';
 import type { StepList, StepRun } from './step.ts';
 
@@ -28,14 +28,7 @@ export async function planOperation(
       operation,
       context,
       signal: AbortSignal.timeout(world.timings.switchBatch),
-      machine: async () => {
-        const machine = await world.storage.run((tx) => tx.machines.find(operation.machineId));
-        if (machine) return machine;
-        throw new ServiceError({
-          code: 'machine.unknown',
-          what: `there is no machine ${operation.machineId}`,
-        });
-      },
+      machine: () => world.storage.run((tx) => requireMachine(tx, operation.machineId)),
       progress: () => undefined,
       pause: (time) => world.clock.sleep(time),
     };

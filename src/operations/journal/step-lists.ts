@@ -37,6 +37,6 @@ export class StepLists {
 }
 
 /** The name of the step list is part of the journaled input, since one kind may have several (first start, known start). */
-export function listName(operation: OperationRecord): string {
+export function listName(operation: Pick<OperationRecord, 'kind' | 'input'>): string {
   return typeof operation.input['list'] === 'string' ? operation.input['list'] : operation.kind;
 }
