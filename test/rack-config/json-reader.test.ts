@@ -8,8 +8,15 @@ describe('JSON reader', () => {
       fc.assert(
         fc.property(fc.jsonValue({ maxDepth: 5 }), fc.constantFrom(0, 1, '\t', ' \r\n'), (value, space) => {
           const text = JSON.stringify(value, null, space);
-          assert.deepEqual(readJson(text).value, JSON.parse(text));
+          const reading = readJson(text);
+          // fast-check draws keys such as __proto__ on purpose, though seldom; those we refuse by design.
+          if (reading.faults.length > 0) {
+            for (const fault of reading.faults) assert.match(fault.message, /is not allowed/);
+          } else {
+            assert.deepEqual(reading.value, JSON.parse(text));
+          }
         }),
+        { examples: [[{ ['__proto__']: false }, 0]] },
       );
     });
 
