@@ -4,8 +4,8 @@ import { shortened, table } from './text-layout.ts';
 /** What somebody asked a machine to be. */
 export interface Asked {
   readonly power: 'on' | 'off';
-  /** On every port of the machine. */
-  readonly ports: { readonly native: number; readonly tagged: readonly number[] };
+  /** Every port of the machine. */
+  readonly ports: { readonly native: number; readonly tagged: readonly number[] } | 'shut';
   /** On its first disk; null = not a byte on any disk. */
   readonly image: string | null;
   /** MACs that its running system must have a lease for, by VLAN. */
@@ -23,7 +23,7 @@ export interface Moment {
 export function deviations(row: FloorRow, asked: Asked): string[] {
   const found: string[] = [];
   if (row.power !== asked.power) found.push(`power ${row.power}, asked ${asked.power}`);
-  const wanted = vlansText(asked.ports.native, asked.ports.tagged);
+  const wanted = asked.ports === 'shut' ? 'shut' : vlansText(asked.ports.native, asked.ports.tagged);
   for (const port of row.ports) {
     const seen = port.up ? vlansText(port.native, port.tagged) : 'shut';
     if (seen !== wanted) found.push(`${port.port}: ${seen}, asked ${wanted}`);

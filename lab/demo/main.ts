@@ -11,6 +11,7 @@ import { ServiceProcess } from './service-process.ts';
 import { Stage } from './stage.ts';
 import { whatTheFloorShows } from './story/closing.ts';
 import { failedStart } from './story/failed-start.ts';
+import { fencedDestroy } from './story/fenced-destroy.ts';
 import { instanceLife } from './story/instance-life.ts';
 import { cloudConnects, floorAndService, serversJoin } from './story/opening.ts';
 import { Show, vlans, type Fault } from './story/show.ts';
@@ -78,6 +79,7 @@ class Demo {
     const neighbour = await cloudConnects(show);
     await instanceLife(show);
     await failedStart(show);
+    await fencedDestroy(show);
     whatTheFloorShows(show, neighbour);
     if (page.failed > 0) return this.#fail(null);
     if (this.#keep) {
@@ -117,6 +119,7 @@ class Demo {
         networks: [
           { name: 'red-front', tenant: 'red', vlan: vlans.red, prefix: '10.1.200' },
           { name: 'red-back', tenant: 'red', vlan: vlans.redBackend, prefix: '10.1.201' },
+          { name: 'red-backup', tenant: 'red', vlan: vlans.redBackup, prefix: '10.1.202' },
           { name: 'blue-front', tenant: 'blue', vlan: vlans.blue, prefix: '10.2.30' },
         ],
         disks: (name) => [

@@ -54,7 +54,7 @@ describe('make demo', function () {
       assert.match(lastLine(output), /^demo: \d+ checks passed, 0 failed$/);
       const passed = Number(/(\d+) checks passed/.exec(lastLine(output))![1]);
       assert.equal(passed, output.match(/^ {3}ok /gm)?.length);
-      assert.ok(passed >= 30, `${passed} checks`);
+      assert.ok(passed >= 45, `${passed} checks`);
       const sections = [...output.matchAll(/^\d+\. .*$/gm)].map(([line]) => line);
       assert.deepEqual(sections, [
         '1. The floor and the service',
@@ -63,9 +63,12 @@ describe('make demo', function () {
         '4. StartCommand: i-2-77-VM on server-1',
         '5. StopCommand',
         '6. StartCommand again',
-        '7. DestroyCommand, with erase',
-        '8. A Start that fails half way',
-        '9. What the floor shows',
+        '7. PlugNicCommand, UnPlugNicCommand',
+        '8. RebootCommand',
+        '9. DestroyCommand, with erase',
+        '10. A Start that fails half way',
+        '11. A Destroy with a dead BMC',
+        '12. What the floor shows',
       ]);
       assert.match(output, /deploy\.wait +\[#+\.+\] +\d+ % writing the image/);
       const left = run.left();

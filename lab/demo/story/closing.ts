@@ -3,7 +3,7 @@ import { momentTable } from '../floor-check.ts';
 import { imageName } from './opening.ts';
 import { leasesOf, vlans, type Show } from './show.ts';
 
-/** 9: the floor's own state, moment by moment, beside what was asked. */
+/** 12: the floor's own state, moment by moment, beside what was asked. */
 export function whatTheFloorShows(show: Show, neighbour: LabInstance): void {
   const { page, stage, watch } = show;
   page.section(

@@ -7,7 +7,7 @@ const refusal = `% Error: VLAN ${vlans.blue} cannot be programmed into hardware.
 /** Milliseconds until the service must have begun to erase by itself. */
 const eraseBegins = 20_000;
 
-/** 8: a Start that fails when the image is on the disk already, and is undone. */
+/** 10: a Start that fails when the image is on the disk already, and is undone. */
 export async function failedStart(show: Show): Promise<void> {
   const { page, stage, watch } = show;
   page.section(

@@ -1,7 +1,10 @@
 import {
   destroyCommand,
+  plugNicCommand,
+  rebootCommand,
   startCommand,
   stopCommand,
+  unPlugNicCommand,
   type LabInstance,
 } from '../../management-server/commands.ts';
 import { isBlank } from '../blank-disk.ts';
@@ -15,12 +18,14 @@ const watchable = 6 * 2 ** 20;
 const tenantPorts = { native: vlans.red, tagged: [vlans.redBackend] } as const;
 const provisioningPorts = { native: vlans.provisioning, tagged: [] } as const;
 
-/** 4 to 7: Start, Stop, Start again and Destroy of an instance with two NICs on two switches. */
+/** 4 to 9: Start, Stop, Start again, another network, Reboot and Destroy of an instance with two NICs on two switches. */
 export async function instanceLife(show: Show): Promise<void> {
   const instance = show.stage.instance('i-2-77-VM', [vlans.red, vlans.redBackend]);
   await start(show, instance);
   await stop(show, instance);
   await startAgain(show, instance);
+  await anotherNetwork(show, instance);
+  await reboot(show, instance);
   await destroy(show, instance);
 }
 
@@ -99,6 +104,53 @@ async function startAgain(show: Show, instance: LabInstance): Promise<void> {
       `the system ${remembers ? 'found its own earlier start on the disk' : 'does not know that it ran before'}`,
   );
   show.look(name, 'started again', {
+    power: 'on',
+    ports: tenantPorts,
+    image: imageName,
+    leases: leasesOf(instance),
+  });
+}
+
+async function anotherNetwork(show: Show, instance: LabInstance): Promise<void> {
+  const { page, watch } = show;
+  page.section(
+    'PlugNicCommand, UnPlugNicCommand',
+    'The running instance gets a third network and gives it back: tagged on both ports, read back, saved. The system is not disturbed.',
+  );
+  const nic = { mac: '06:00:ac:10:00:f0', broadcastUri: `vlan://${vlans.redBackup}` };
+  const boots = watch.phases(name).length;
+  const plugged = await show.command(name, 'plug-nic', plugNicCommand(instance.name, nic));
+  show.checkAnswer(plugged.answer);
+  const running = { power: 'on', image: imageName, leases: leasesOf(instance) } as const;
+  show.look(name, 'third network', {
+    ...running,
+    ports: { native: vlans.red, tagged: [vlans.redBackend, vlans.redBackup] },
+  });
+  const unplugged = await show.command(name, 'unplug-nic', unPlugNicCommand(instance.name, nic));
+  show.checkAnswer(unplugged.answer);
+  show.look(name, 'given back', { ...running, ports: tenantPorts });
+  page.check(
+    'the system ran on',
+    watch.phases(name).length === boots,
+    watch.phases(name).length === boots ? 'it was neither stopped nor started' : 'it was',
+  );
+}
+
+async function reboot(show: Show, instance: LabInstance): Promise<void> {
+  const { page, watch } = show;
+  page.section('RebootCommand', 'One power cycle by the BMC. Disk, ports and network stay as they are.');
+  const before = watch.controls(name).length;
+  const requests = show.leaseRequests(instance);
+  const { answer } = await show.command(name, 'reboot', rebootCommand(instance.name));
+  show.checkAnswer(answer);
+  await show.checkLeases(instance, requests);
+  const told = watch.controls(name).slice(before);
+  page.check(
+    'it was cycled once',
+    told[0] === 'cycle' && told.slice(1).every((action) => action === 'on'),
+    `the BMC was told: ${told.join(', ') || 'nothing'}`,
+  );
+  show.look(name, 'rebooted', {
     power: 'on',
     ports: tenantPorts,
     image: imageName,

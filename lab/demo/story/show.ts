@@ -6,8 +6,8 @@ import type { Page } from '../page.ts';
 import { OperationFollower, type Followed } from '../show-operation.ts';
 import type { Stage } from '../stage.ts';
 
-/** VLANs of the demo's floor. Red's two networks belong to one tenant; blue is somebody else. */
-export const vlans = { provisioning: 100, red: 200, redBackend: 201, blue: 300 } as const;
+/** VLANs of the demo's floor. Red's networks belong to one tenant; blue is somebody else. */
+export const vlans = { provisioning: 100, red: 200, redBackend: 201, redBackup: 202, blue: 300 } as const;
 
 /** What somebody can be told to spoil, to see that the demo notices: for tests of the demo itself. */
 export type Fault = 'foreign-vlan' | 'erase-skips';
@@ -163,7 +163,7 @@ export class Show {
 export interface MachineView {
   readonly id: string;
   readonly state: string;
-  readonly quarantine: { readonly reason: string } | null;
+  readonly quarantine: { readonly reason: string; readonly fenced: boolean } | null;
   readonly claim: { readonly externalId: string } | null;
   readonly deployment: { readonly id: string; readonly state: string } | null;
   readonly clean: { readonly grade: string; readonly summary: string; readonly verified: boolean } | null;
@@ -186,11 +186,16 @@ export function shortName(className: string): string {
 }
 
 function askedText({ power, ports, image, leases }: Asked): string {
-  const tagged = ports.tagged.length > 0 ? ` and ${ports.tagged.join(', ')} tagged` : '';
   return [
     `power ${power}`,
-    `both ports VLAN ${ports.native} untagged${tagged}`,
+    ports === 'shut'
+      ? 'both ports shut'
+      : `both ports VLAN ${ports.native} untagged${taggedText(ports.tagged)}`,
     image === null ? 'no image' : `${image} on its disk`,
     ...(leases.length > 0 ? [`${leases.length} ${leases.length === 1 ? 'lease' : 'leases'}`] : []),
   ].join(', ');
+}
+
+function taggedText(vlans: readonly number[]): string {
+  return vlans.length > 0 ? ` and ${vlans.join(', ')} tagged` : '';
 }
