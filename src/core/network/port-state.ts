@@ -1,4 +1,4 @@
-import type { DesiredPort, ObservedPort } from '../../../plugin-api/index.ts';
+import type { DesiredPort, ObservedPort, VlanId } from '../../../plugin-api/index.ts';
 import type { MachineId } from '../machine/machine.ts';
 import type { PortPlace } from '../rack/wiring.ts';
 
@@ -17,4 +17,10 @@ export interface PortRecord extends PortPlace {
   readonly observedVersion: number;
   /** Epoch milliseconds of the last reading; null before the first. */
   readonly observedAt: number | null;
+}
+
+/** VLANs of tenants that are wanted on the port. */
+export function tenantVlans({ purpose, desired }: PortRecord): readonly VlanId[] {
+  if (purpose !== 'tenant') return [];
+  return typeof desired.native === 'number' ? [desired.native, ...desired.tagged] : [...desired.tagged];
 }

@@ -6,13 +6,14 @@ import {
   type ObservedPort,
   type PortId,
   type SwitchDriver,
+  type VlanId,
 } from '../../../plugin-api/index.ts';
 import type { Machine, MachineId } from '../../core/machine/machine.ts';
-import type { PortPurpose, PortRecord } from '../../core/network/port-state.ts';
+import { tenantVlans, type PortPurpose, type PortRecord } from '../../core/network/port-state.ts';
 import { connectedPorts, type ConnectedPort, type PortPlace, type Switch } from '../../core/rack/wiring.ts';
 import type { Storage, Tx } from '../../core/storage/storage.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
-import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { Metrics } from '../../kernel/metrics/metrics.ts';
 import { DeviceError } from '../../../plugin-api/index.ts';
@@ -64,17 +65,28 @@ export class PortService {
   }
 
   /**
-   * Waits until every given port is read back as desired. All switches work at once; if one fails, the others are still
-   * waited for, so that nothing is in motion when the error is thrown.
+   * Waits until every given port is read back as desired, and its tenant VLANs are on the uplinks that lead to the router. All
+   * switches work at once; if one fails, the others are still waited for, so that nothing is in motion when the error is thrown.
    */
   async settle(places: readonly PortPlace[], signal?: AbortSignal): Promise<readonly Evidence[]> {
     const bySwitch = new Map<string, PortId[]>();
     for (const place of places)
       bySwitch.set(place.switch, [...(bySwitch.get(place.switch) ?? []), place.port]);
-    // The VLANs must also be on the uplinks of the fabric's other switches: they may be on the way to the router.
-    for (const neighbour of await this.#fabricOf(bySwitch.keys()))
-      if (!bySwitch.has(neighbour)) bySwitch.set(neighbour, []);
-    const { clock, timings } = this.#parts;
+    const { clock, log, timings } = this.#parts;
+    // The fabric's other switches carry the VLANs too. Only those are waited for that may be on the way to the router and are
+    // not known to carry them: a dead switch elsewhere must not stop anybody's Start.
+    const { neighbours, vlans } = await this.#around(places);
+    for (const { name, uplinks } of neighbours) {
+      if (uplinks.length > 1 && !this.#worker(name).carries(vlans)) {
+        bySwitch.set(name, []);
+        continue;
+      }
+      this.#worker(name)
+        .settle([])
+        .catch((thrown: unknown) =>
+          log.warn({ switch: name, error: asCodedError(thrown).message }, 'uplinks not brought up to date'),
+        );
+    }
     return withDeadline(
       clock,
       timings.switchBatch,
@@ -157,11 +169,20 @@ export class PortService {
     });
   }
 
-  async #fabricOf(names: Iterable<string>): Promise<readonly string[]> {
-    const switches = await this.#parts.storage.run((tx) => tx.racks.switches());
-    const touched = new Set(names);
+  /** The other switches of the ports' fabrics, and the tenant VLANs that are wanted on these ports. */
+  async #around(
+    places: readonly PortPlace[],
+  ): Promise<{ readonly neighbours: readonly Switch[]; readonly vlans: readonly VlanId[] }> {
+    const touched = new Set(places.map((place) => place.switch));
+    const keys = new Set(places.map((place) => `${place.switch} ${place.port}`));
+    const [switches, records] = await this.#parts.storage.run(
+      async (tx) => [await tx.racks.switches(), await tx.ports.list()] as const,
+    );
     const fabrics = new Set(switches.filter((at) => touched.has(at.name)).map((at) => at.fabric));
-    return switches.filter((at) => fabrics.has(at.fabric)).map((at) => at.name);
+    return {
+      neighbours: switches.filter((at) => fabrics.has(at.fabric) && !touched.has(at.name)),
+      vlans: records.filter((record) => keys.has(`${record.switch} ${record.port}`)).flatMap(tenantVlans),
+    };
   }
 
   #worker(name: string): SwitchWorker {

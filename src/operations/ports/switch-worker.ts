@@ -11,7 +11,7 @@ import {
   type SwitchTarget,
   type VlanId,
 } from '../../../plugin-api/index.ts';
-import type { PortRecord } from '../../core/network/port-state.ts';
+import { tenantVlans, type PortRecord } from '../../core/network/port-state.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
@@ -41,6 +41,8 @@ export class SwitchWorker {
   /** Kept open between batches for a while: OS9 takes ten new sessions a minute. */
   #session: SwitchSession | null = null;
   #idle: AbortController | null = null;
+  /** VLANs that all its uplinks carried when it was last read; null = never read, or a change of it failed. */
+  #carried: ReadonlySet<VlanId> | null = null;
 
   constructor(name: string, parts: PortServiceParts, driverOf: (at: Switch) => SwitchDriver) {
     this.#name = name;
@@ -57,6 +59,11 @@ export class SwitchWorker {
       void this.#turn.run(() => this.#collectAndRun());
     }
     return request.settled.promise;
+  }
+
+  /** Whether all its uplinks carried these VLANs when it was last read. */
+  carries(vlans: readonly VlanId[]): boolean {
+    return vlans.every((vlan) => this.#carried?.has(vlan));
   }
 
   /** Reads the given ports without changing anything. */
@@ -107,11 +114,13 @@ export class SwitchWorker {
           let after = before;
           if (steps.length > 0) {
             log.debug({ switch: at.name, lines: driver.render(steps) }, 'switch batch');
+            this.#carried = null;
             await session.apply(steps);
             after = await session.read(read);
           }
           const evidence = await this.#record(at, after, wanted.records);
           verifyUplinks(at, after, wanted.intent.carried);
+          this.#carried = new Set(wanted.intent.carried);
           if (steps.length > 0 || this.#retrySave) await this.#save(at, session);
           return evidence;
         },
@@ -310,11 +319,8 @@ export async function wantedOf(
   ];
   const carried = new Set<VlanId>();
   if (at.provisioning !== 'default-vlan') carried.add(at.provisioning);
-  for (const record of records) {
-    if (record.purpose !== 'tenant' || !fabric.has(record.switch)) continue;
-    if (typeof record.desired.native === 'number') carried.add(record.desired.native);
-    for (const vlan of record.desired.tagged) carried.add(vlan);
-  }
+  for (const record of records)
+    if (fabric.has(record.switch)) for (const vlan of tenantVlans(record)) carried.add(vlan);
   const inUse = new Set(carried);
   if (at.park !== 'shut') inUse.add(at.park);
   const retired = [...(observed?.vlans.values() ?? [])]
