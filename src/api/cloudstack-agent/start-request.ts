@@ -3,8 +3,11 @@ import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { NicTo, VirtualMachineTo } from '../../wire/cloudstack/message/virtual-machine.ts';
 import type { CommandContext, InstanceNic, InstanceReference, StartRequest } from './agent-commands.ts';
 
-/** The boot argument by which the stock BareMetalGuru marks an instance that never ran. */
-const firstDeploymentMark = /\bdo_pxe\b/;
+/**
+ * The boot argument by which the stock BareMetalGuru marks an instance that never ran: `doPxe` (`BaremetalManager.DO_PXE`, the same since
+ * 2013). `do_pxe` is the same in a kernel's spelling.
+ */
+const firstDeploymentMark = /\b(?:doPxe|do_pxe)\b/;
 
 /**
  * What a StartCommand asks for.

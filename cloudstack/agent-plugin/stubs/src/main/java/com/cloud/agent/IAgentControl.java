@@ -1,0 +1,5 @@
+package com.cloud.agent;
+
+/** Signatures of core, com/cloud/agent/IAgentControl.java. */
+public interface IAgentControl {
+}

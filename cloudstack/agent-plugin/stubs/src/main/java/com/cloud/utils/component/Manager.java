@@ -1,0 +1,5 @@
+package com.cloud.utils.component;
+
+/** Signatures of utils, com/cloud/utils/component/Manager.java. */
+public interface Manager extends ComponentLifecycle {
+}
