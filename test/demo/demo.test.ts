@@ -135,7 +135,7 @@ describe('make demo', function () {
   /** KEEP=1: its commands work, and demo-stop ends it without a trace. */
   async function staysUpUntilStopped(run: DemoRun): Promise<void> {
     await run.says('checks passed');
-    assert.match(lastLine(run.output), /^demo: \d+ checks passed, 0 failed$/);
+    assert.match(lastLine(run.output), /^demo: \d+ checks passed, 0 failed$/, run.output);
     const { record } = recordOf(run);
     const [, url, tokenFile] = /export CSBM_URL=(\S+) CSBM_TOKEN_FILE=(\S+)/.exec(run.output)!;
     const list = await runProgram(['--import', 'tsx', 'src/cli/main.ts', 'machine', 'list'], {
