@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SOURCES := $(shell find src plugin-api rack-config migrations lab -type f -name '*.ts' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check lint format types laws test docs demo demo-stop ramdisk image-tiny e2e clean
+.PHONY: help build check lint format types laws test bench docs demo demo-stop adapter ramdisk image-tiny e2e clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ check: lint format types laws ## lint, format, types, import law
 test: build ## run all tests
 	mocha 'test/**/*.test.ts'
 
+# Never part of `make test`: it measures, for minutes, and wants the machine to itself. docs/bench.md
+bench: node_modules/.installed ## measure against the field's own programs (ONLY=name, JSON=1, STRICT=1)
+	@node --import tsx test/bench/main.ts $(if $(JSON),--json)
+
 # The checks come before anything is installed, so they need nothing but a shell and any Node.
 demo: ## a simulated floor, the real service, an instance's whole life (KEEP=1 leaves it up, V=1 tells everything)
 	@command -v node >/dev/null || { echo 'Node.js is missing: install version 20.19 or newer (https://nodejs.org), then try again.'; exit 1; }
@@ -52,6 +56,9 @@ docs: node_modules/.installed ## write the generated parts of docs/ anew
 	node --import tsx src/config/write-reference.ts
 	node --import tsx src/cli/write-reference.ts
 	node --import tsx test/docs/write-pages.ts
+
+adapter: ## build and test the jar for CloudStack's management server (Maven, Java 11 or newer)
+	@cloudstack/agent-plugin/build.sh
 
 # What real machines boot; docs/ramdisk.md and docs/images.md tell the settings.
 ramdisk: ## build the ramdisk of real machines (PROFILE=full|lab, OUT=folder, FIRMWARE=folder)

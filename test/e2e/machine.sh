@@ -21,8 +21,9 @@ on() {
     # No iPXE in the card: the firmware's own PXE loads ours by TFTP, as on real hardware.
     rom=,romfile=
   fi
-  # Never KVM: it may be there and unable to run a kernel.
-  ip netns exec "$E2E_ID-tor" qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu qemu64 -smp 1 -m 640 \
+  boot_device >>"$E2E_DIR/machine.starts"
+  # Never KVM: it may be there and unable to run a kernel. Without graphics SeaBIOS and iPXE talk to the serial port.
+  ip netns exec "$E2E_ID-tor" qemu-system-x86_64 -machine q35,graphics=off -accel tcg,thread=multi -cpu qemu64 -smp 1 -m 640 \
     -nodefaults -display none -vga none -monitor none -serial "file:$E2E_DIR/machine.serial.$(date +%s%N)" \
     -qmp "unix:$E2E_DIR/machine.qmp,server=on,wait=off" -no-reboot "${firmware[@]}" \
     -drive "id=d0,if=none,file=$disk,format=raw,discard=unmap,detect-zeroes=unmap,cache=unsafe" \

@@ -4,6 +4,8 @@
 #   tor   Open vSwitch (userspace datapath), bridge `tor`: n1p1, n1p2 = the machine's NICs, up0 = uplink to bridge `core`;
 #         `core` is the backbone, which csbm never touches: prov (VLAN 100), vr0 (200), vr1 (201), other (300)
 #   prov  the service, its dnsmasq, the BMC;  vr  CloudStack's virtual router;  other  another tenant
+#
+# Every process runs in one of the namespaces, and dies with them.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${E2E_DIR:?}" "${E2E_ID:?}"
@@ -28,7 +30,7 @@ up() {
     ip -n "$namespace" link set lo up
   done
   ovsdb-tool create "$OVS_RUNDIR/conf.db" /usr/share/openvswitch/vswitch.ovsschema
-  ovsdb-server "$OVS_RUNDIR/conf.db" --remote="punix:$OVS_RUNDIR/db.sock" --pidfile="$OVS_RUNDIR/ovsdb.pid" \
+  ip netns exec "$tor" ovsdb-server "$OVS_RUNDIR/conf.db" --remote="punix:$OVS_RUNDIR/db.sock" --pidfile="$OVS_RUNDIR/ovsdb.pid" \
     --log-file="$OVS_RUNDIR/ovsdb.log" --unixctl="$OVS_RUNDIR/ovsdb.ctl" --detach --no-chdir 2>/dev/null
   ovs --no-wait init
   ip netns exec "$tor" ovs-vswitchd "unix:$OVS_RUNDIR/db.sock" --pidfile="$OVS_RUNDIR/vswitchd.pid" \
@@ -67,9 +69,11 @@ user=root
 C
   ip netns exec "$vr" dnsmasq -C "$E2E_DIR/vr/dnsmasq.conf"
 
-  # What the other tenant and the router hear, as raw frames.
+  # What is heard at the three places where the machine may or may not be heard, as raw frames. On the provisioning network
+  # that leaves out what is much and proves nothing: image and ramdisk.
   listen "$other" ot0
   listen "$vr" vr0
+  listen "$prov" pxe0 'not tcp'
 
   cat >"$E2E_DIR/bmc/lan.conf" <<C
 name "machine"
@@ -91,20 +95,51 @@ C
   mkdir -p "$E2E_DIR/bmc/state"
   setsid ip netns exec "$prov" ipmi_sim -c "$E2E_DIR/bmc/lan.conf" -f "$E2E_DIR/bmc/sim.emu" -s "$E2E_DIR/bmc/state" -n \
     >"$E2E_DIR/bmc/log" 2>&1 </dev/null &
-  echo $! >"$E2E_DIR/bmc/sim.pid"
 }
 
-listen() { # listen NAMESPACE INTERFACE
-  setsid ip netns exec "$1" tcpdump -U -n -e -i "$2" -w "$E2E_DIR/$2.pcap" >/dev/null 2>&1 </dev/null &
-  echo $! >"$E2E_DIR/$2.pid"
+listen() { # listen NAMESPACE INTERFACE [FILTER]
+  setsid ip netns exec "$1" tcpdump -U -n -i "$2" -w "$E2E_DIR/$2.pcap" "${3:-}" >/dev/null 2>&1 </dev/null &
+}
+
+pids() {
+  for namespace in "$tor" "$prov" "$vr" "$other"; do ip netns pids "$namespace" 2>/dev/null || true; done
 }
 
 down() {
-  for file in "$E2E_DIR"/*.pid "$E2E_DIR"/bmc/sim.pid "$E2E_DIR"/vr/dnsmasq.pid "$OVS_RUNDIR"/vswitchd.pid "$OVS_RUNDIR"/ovsdb.pid; do
-    [ ! -s "$file" ] || kill "$(cat "$file" 2>/dev/null)" 2>/dev/null || true
+  local signal
+  for signal in TERM KILL; do
+    # shellcheck disable=SC2046 # numbers
+    kill -$signal $(pids) 2>/dev/null || true
+    for _ in $(seq 50); do
+      [ -n "$(pids)" ] || break 2
+      sleep 0.1
+    done
   done
-  sleep 0.5
   for namespace in "$tor" "$prov" "$vr" "$other"; do ip netns del "$namespace" 2>/dev/null || true; done
+  # What the service hands out by TFTP, where it could not tidy up itself.
+  rm -rf "/run/csbm/tftp-$(printf %s "$E2E_DIR/state/provisioning" | sha256sum | head -c 8)"
+  rmdir /run/csbm 2>/dev/null || true
+}
+
+# What tells why something went wrong.
+tell() {
+  show 'the service, last lines' 40 "$E2E_DIR/service.log"
+  # Their names end with the time; the newest are at the end.
+  for file in $(find "$E2E_DIR" -maxdepth 1 -name 'machine.serial.*' | sort | tail -n 2); do
+    show "the machine's serial port: ${file##*/}" 50 "$file"
+  done
+  show "the BMC's commands" 20 "$E2E_DIR/machine.log"
+  show 'ipmi_sim' 10 "$E2E_DIR/bmc/log"
+  show 'the virtual router' 10 "$E2E_DIR/vr/log"
+  show 'Open vSwitch' 10 "$OVS_RUNDIR/vswitchd.log"
+  echo '--- ports'
+  ovs --columns=name,tag,trunks list port || true
+}
+
+show() { # show TITLE LINES FILE
+  [ -s "$3" ] || return 0
+  echo "--- $1"
+  tail -c 100000 "$3" | tr -d '\r' | sed 's/\x1b\[[0-9;?=]*[A-Za-z]//g' | tr -cd '\n\t\040-\176' | grep -v '^ *$' | tail -n "$2" | cut -c 1-600
 }
 
 "$1"

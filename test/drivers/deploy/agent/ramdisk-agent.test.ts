@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, symlinkSync, rmSync, writeFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -207,21 +208,24 @@ describe('the ramdisk agent', function () {
       assert.match(error.said, /vda/);
     });
 
-    it('ends the transfer when the disk refuses in the middle of the image', async () => {
-      const on = machine();
-      const raw = Buffer.concat([mbrImage(), Buffer.alloc(8 * mebibyte, 1)]);
-      // The image's own dd reads its standard input; everything else names a file.
-      const dd = which('dd');
-      on.fakeProgram(
-        'dd',
-        `case "$*" in *if=*) exec ${dd} "$@" ;; esac; ${dd} bs=1M count=1 of=/dev/null 2>/dev/null; echo "dd: No space left on device" >&2; exit 1`,
-      );
-      service.giveImage({ stored: raw, rawBytes: raw.length, encoding: 'raw' }, vda, null);
-      const { error } = await run(on);
-      assert.equal(error?.code, 'write');
-      assert.match(error.said, /No space left/);
-      assert.equal(service.ranges.length, 1);
-    });
+    for (const encoding of ['raw', 'gzip', 'zstd'] as const) {
+      it(`ends the transfer when the disk refuses in the middle of the image (${encoding})`, async () => {
+        const on = machine();
+        const raw = Buffer.concat([mbrImage(), randomBytes(8 * mebibyte)]);
+        const stored = { raw: () => raw, gzip: () => gzipSync(raw), zstd: () => zstd(raw) }[encoding]();
+        const program = encoding === 'raw' ? 'dd' : encoding;
+        // What unpacks has the disk as its output; everything else names a file.
+        on.fakeProgram(
+          program,
+          `case "$*" in *if=*) exec ${which(program)} "$@" ;; esac; exec ${which(program)} "$@" >/dev/full`,
+        );
+        service.giveImage({ stored, rawBytes: raw.length, encoding }, vda, null);
+        const { error } = await run(on);
+        assert.equal(error?.code, 'write');
+        assert.match(error.said, /^the disk vda: .*No space left/);
+        assert.equal(service.ranges.length, 1);
+      });
+    }
 
     it('refuses an image without a partition table when there is first-boot data to place', async () => {
       const on = machine();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ import { openStorage } from '../../../../src/store/open-storage.ts';
 import { bootFolder, inOnePiece, startBootFloor, type BootFloor } from '../../../api/boot/boot-floor.ts';
 import type { BootServiceSettings } from '../../../api/boot/boot-service.ts';
 import { mac1, mac2, machineId, machineOf } from '../../../operations/boot/boot-samples.ts';
+import { requirePeer } from '../../../support/peers.ts';
 import { tempStorage, type TempStorage } from '../../../support/temp-storage.ts';
 import { until } from '../../../support/until.ts';
 import { RamdiskSandbox, requireRamdiskPrograms, which } from './ramdisk-sandbox.ts';
@@ -136,6 +137,26 @@ describe('the ramdisk agent and the real boot service', function () {
     assert.equal(erased.state, 'done', JSON.stringify(erased));
     assert.equal(erased.evidence?.verified, true);
     for (const { name, bytes } of known) assert.ok(machine.disk(name).equals(Buffer.alloc(bytes)), name);
+  });
+
+  it('deploy what was uploaded as qcow2, byte for byte, to a disk with just the room for it', async function () {
+    requirePeer(this, 'qemu-img');
+    const raw = gptImage(26 * mebibyte);
+    const [file, qcow2] = ['disk.raw', 'disk.qcow2'].map((name) => path.join(folder.folder, name));
+    writeFileSync(file!, raw);
+    execFileSync('qemu-img', ['convert', '-c', '-f', 'raw', '-O', 'qcow2', file!, qcow2!]);
+    const image = await addImage(readFileSync(qcow2!));
+    assert.equal(image.rawBytes, raw.length);
+    // 32 MiB are 6 more than the image has.
+    const deployed = await phase({ ...deployOrder('op-1:deploy'), rootDisk: {} } as PhaseOrder);
+    assert.equal(deployed.state, 'done', `${JSON.stringify(deployed)}\n${machine.log}`);
+    assert.ok(
+      machine
+        .disk('vda')
+        .subarray(mebibyte, raw.length - mebibyte)
+        .equals(content(raw)),
+    );
+    assert.match(machine.seedFile('vda', 27 * mebibyte, 'meta-data'), /instance-id: "i-2-77"/);
   });
 
   it('go on after the service is killed in the middle of a zstd image, and restarted later', async () => {

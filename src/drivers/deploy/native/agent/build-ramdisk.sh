@@ -30,7 +30,7 @@ if ((${#missing[@]})); then
   echo "missing here: apt-get install --no-install-recommends ${missing[*]}" >&2
   exit 1
 fi
-file -L "$(command -v busybox)" 2>/dev/null | grep -q 'dynamically' && { echo 'busybox must be the static one: apt-get install busybox-static' >&2; exit 1; }
+[[ $(ldd "$(command -v busybox)" 2>&1) != *'=>'* ]] || { echo 'busybox must be the static one: apt-get install busybox-static' >&2; exit 1; }
 
 kernel=$("$here/kernel-package.sh" "$flavour" "$CACHE")
 version=$(basename "$kernel"/lib/modules/*)

@@ -34,11 +34,12 @@ EOF
   done
 }
 
+# Becomes the decompressor. Each writes whole pages, so the kernel never reads the disk to complete one.
 unpack() {
   case $1 in
-    zstd) zstd -dcq ;;
-    gzip) gzip -dc ;;
-    raw) cat ;;
+    zstd) exec zstd -dcq --no-sparse ;;
+    gzip) exec "$CSBM_BIN/gzip" -dc ;;
+    raw) exec "$DD" bs=4M iflag=fullblock ;;
   esac
 }
 
@@ -48,37 +49,42 @@ spoiled() { # spoiled NAME CODE TEXT
   failed "$2" "$3"
 }
 
-# write_image NAME URL STORED-BYTES RAW-BYTES ENCODING: leaves the digest in $CSBM_RUN/sum, the bytes in $CSBM_RUN/written.
+# write_image NAME URL STORED-BYTES RAW-BYTES ENCODING: leaves the digest in $CSBM_RUN/sum, the bytes in $written.
 write_image() {
   local hashing
-  rm -f "$CSBM_RUN/wire" "$CSBM_RUN/write.failed" "$CSBM_RUN/unpack.failed" "$CSBM_RUN/fetch.failed"
+  rm -f "$CSBM_RUN/wire" "$CSBM_RUN/unpack.failed" "$CSBM_RUN/fetch.failed"
+  # Until the opposite is known.
+  : >"$CSBM_RUN/write.failed"
   mkfifo "$CSBM_RUN/wire"
   "$SHA256SUM" <"$CSBM_RUN/wire" >"$CSBM_RUN/sum" &
   hashing=$!
-  # When unpacking fails, the rest is still hashed, to tell a damaged transfer from a bad image; when writing fails, all ends.
+  # The decompressor has the disk as its output: one more pipe for what is unpacked is felt. What runs in the background loses
+  # its standard input unless it is given by another number.
   fetch_image "$2" "$3" | "$TEE" "$CSBM_RUN/wire" | {
-    unpack "$5" 2>"$CSBM_RUN/unpack.said" && exit
-    [ -e "$CSBM_RUN/write.failed" ] && exit
-    : >"$CSBM_RUN/unpack.failed"
-    cat >/dev/null
-  } | {
-    # What runs in the background loses its standard input unless it is given by another number.
-    exec 3<&0
-    "$DD" of="$(device "$1")" bs=4M iflag=fullblock conv=notrunc,fsync 2>"$CSBM_RUN/dd.said" <&3 &
+    exec 3<&0 4<>"$(device "$1")"
+    (unpack "$5") <&3 >&4 2>"$CSBM_RUN/unpack.said" &
     watch image "$4" $!
-    wait $! || : >"$CSBM_RUN/write.failed"
+    if wait $!; then
+      "$DD" if=/dev/null conv=fsync >&4 2>"$CSBM_RUN/unpack.said" && rm "$CSBM_RUN/write.failed"
+    elif ! grep -q 'stdout\|standard output\|[Ww]rite error' "$CSBM_RUN/unpack.said"; then
+      # Not the disk: the rest is still hashed, to tell a damaged transfer from a bad image.
+      mv "$CSBM_RUN/write.failed" "$CSBM_RUN/unpack.failed"
+      cat <&3 >/dev/null
+    fi
+    sed -n 's/^pos:[^0-9]*//p' /proc/self/fdinfo/4 >"$CSBM_RUN/written"
   }
   wait $hashing
-  written=$(sed -n 's/^\([0-9]*\) bytes.*/\1/p' "$CSBM_RUN/dd.said")
+  read -r written <"$CSBM_RUN/written"
 }
 
 deploy() {
-  local began url encoding want stored raw name serial label disk need sum
+  local began url encoding want stored raw name serial label files disk need sum
   began=$(now)
   # In one go; @sh quotes each value for the shell.
   eval "$(order '@sh "
     url=\(.image.url) encoding=\(.image.encoding) want=\(.image.sha256) stored=\(.image.storedBytes) raw=\(.image.rawBytes)
-    name=\(.rootDisk.name) serial=\(.rootDisk.serial) label=\(.firstBoot.label // "")"')"
+    name=\(.rootDisk.name) serial=\(.rootDisk.serial) label=\(.firstBoot.label // "")
+    files=\([.firstBoot.files[]? | .name + " " + .url + "\n"] | add // "")"')"
   case $encoding in
     raw | gzip) ;;
     zstd) command -v zstd >/dev/null || failed agent 'this ramdisk has no zstd' ;;
@@ -92,7 +98,7 @@ deploy() {
   [ "$(disk_bytes "$disk")" -ge "$need" ] || failed no-disk "the disk $disk has $(disk_bytes "$disk") bytes, but $need are needed"
   if [ -n "$label" ]; then
     activity 'fetching the first-boot data'
-    fetch_first_boot
+    fetch_first_boot "$files"
   fi
 
   # Before anything else is done to the disk: if this install is cut, the last owner's system must not come up.
@@ -102,11 +108,11 @@ deploy() {
   activity "writing the image to $disk"
   write_image "$disk" "$url" "$stored" "$raw" "$encoding"
 
-  [ ! -e "$CSBM_RUN/write.failed" ] || spoiled "$disk" write "the disk $disk: $(head -n 1 "$CSBM_RUN/dd.said")"
+  [ ! -e "$CSBM_RUN/write.failed" ] || spoiled "$disk" write "the disk $disk: $(grep -m 1 . "$CSBM_RUN/unpack.said")"
   [ ! -e "$CSBM_RUN/fetch.failed" ] || spoiled "$disk" fetch "$(cat "$CSBM_RUN/fetch.failed")"
   read -r sum _ <"$CSBM_RUN/sum"
   [ "$sum" = "$want" ] || spoiled "$disk" checksum "expected $want, got $sum"
-  [ ! -e "$CSBM_RUN/unpack.failed" ] || spoiled "$disk" write "the image could not be unpacked: $(head -n 1 "$CSBM_RUN/unpack.said")"
+  [ ! -e "$CSBM_RUN/unpack.failed" ] || spoiled "$disk" write "the image could not be unpacked: $(grep -m 1 . "$CSBM_RUN/unpack.said")"
   [ "$written" = "$raw" ] || spoiled "$disk" write "$written bytes were written, but the image has $raw"
 
   # The backup GPT lies where the image ended; it belongs to the end of the disk. Without a GPT there is nothing to move.

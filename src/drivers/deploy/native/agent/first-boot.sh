@@ -5,10 +5,10 @@
 SEED_BYTES=$((4 * MIB))
 
 # Fetches the files before the disk is touched: an order that cannot be had in full is not begun.
-fetch_first_boot() {
+fetch_first_boot() { # fetch_first_boot "NAME URL LINE-FEED ..."
   local file url
   mkdir -p "$CSBM_RUN/first-boot"
-  order '.firstBoot.files[]? | .name + " " + .url' >"$CSBM_RUN/first-boot.list"
+  printf %s "$1" >"$CSBM_RUN/first-boot.list"
   while read -r file url; do
     case $file in */* | .*) failed agent "a first-boot file must not be called $file" ;; esac
     get "$url" "$CSBM_RUN/first-boot/$file" || failed fetch "the first-boot file $file could not be had"

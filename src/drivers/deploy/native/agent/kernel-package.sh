@@ -4,12 +4,14 @@
 # KERNEL_PACKAGE=linux-image-... takes that very one instead of the newest.
 set -euo pipefail
 flavour=$1 cache=$2
-package=${KERNEL_PACKAGE:-$(apt-cache depends "linux-image-$flavour" | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')}
+# To the end of what apt says: who stops reading in the middle lets it die of SIGPIPE, which counts as a failure here.
+first() { awk -v pattern="$1" '!found && $0 ~ pattern { print $2; found = 1 }'; }
+package=${KERNEL_PACKAGE:-$(apt-cache depends "linux-image-$flavour" | first 'Depends: linux-image-[0-9]')}
 [ -n "$package" ] || {
   echo "apt knows no linux-image-$flavour: run apt-get update on a Debian system" >&2
   exit 1
 }
-version=$(apt-cache show "$package" | awk '/^Version:/ { print $2; exit }')
+version=$(apt-cache show "$package" | first '^Version:')
 root=$cache/${package}_${version//:/-}
 if [ ! -e "$root/.complete" ]; then
   rm -rf "$root"

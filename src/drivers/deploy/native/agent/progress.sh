@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# Progress: the worker says what it does and which of its dd processes to watch; the agent reads that and tells the service.
+# Progress: the worker says what it does and which of its processes to watch; the agent reads that and tells the service.
 
 ACTIVITY=$CSBM_RUN/activity
 WATCH=$CSBM_RUN/watch
@@ -17,7 +17,7 @@ watch() {
   mv "$CSBM_RUN/watch.$1" "$WATCH/$1"
 }
 
-# The kernel knows how far a process has written: dd's output is its descriptor 1.
+# The kernel knows how far a process has written to its standard output.
 position() {
   local pos
   pos=$(sed -n 's/^pos:[^0-9]*//p' "/proc/$1/fdinfo/1" 2>/dev/null)

@@ -5,12 +5,12 @@
 
 : "${CSBM_URL:?}" "${CSBM_TOKEN:?}"
 : "${CSBM_SYS:=/sys}" "${CSBM_PROC:=/proc}" "${CSBM_DEV:=/dev}" "${CSBM_RUN:=/run/csbm}"
-# Seconds: a call without answer is repeated for so long, with this pause; progress is sent this often.
+# Seconds: a call without answer is repeated for so long, with this pause; progress is sent this often,
+# or less often where that would take much of the machine.
 : "${CSBM_RETRY_FOR:=900}" "${CSBM_RETRY_PAUSE:=1}" "${CSBM_PROGRESS_EVERY:=1}"
 # Seconds to listen for LLDP during an inventory; switches announce themselves every 30. 0 = do not listen.
 : "${CSBM_LLDP:=0}"
-# busybox's shell takes its own applet for a program of the same name, whatever PATH says. These three are of coreutils: they
-# move gigabytes, and dd says how many bytes it wrote.
+# busybox's shell takes its own applet for a program of the same name, whatever PATH says. These are the faster ones.
 : "${CSBM_BIN:=/sbin}"
 DD=$CSBM_BIN/dd TEE=$CSBM_BIN/tee SHA256SUM=$CSBM_BIN/sha256sum
 export CSBM_BIN CSBM_URL CSBM_TOKEN CSBM_SYS CSBM_PROC CSBM_DEV CSBM_RUN CSBM_RETRY_FOR CSBM_RETRY_PAUSE CSBM_PROGRESS_EVERY CSBM_LLDP
@@ -23,6 +23,12 @@ LOG=$CSBM_RUN/agent.log
 now() {
   read -r up _ </proc/uptime
   echo "${up%%.*}"
+}
+
+# The same in hundredths of a second.
+hundredths() {
+  read -r up _ </proc/uptime
+  echo "${up%.*}${up#*.}"
 }
 
 say() {

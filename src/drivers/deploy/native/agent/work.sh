@@ -9,9 +9,9 @@ for part in settings protocol progress disks lldp inventory first-boot deploy se
 done
 
 echo $$ >"$CSBM_RUN/worker.pid"
-case $(order .phase) in
+case $CSBM_PHASE in
   commission) commission ;;
   deploy) deploy ;;
   erase) erase ;;
-  *) failed agent "this ramdisk knows no phase $(order .phase)" ;;
+  *) failed agent "this ramdisk knows no phase $CSBM_PHASE" ;;
 esac
