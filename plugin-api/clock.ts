@@ -13,4 +13,6 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `time`; rejects with the signal's reason when it is aborted first. */
   sleep(time: Duration, signal?: AbortSignal): Promise<void>;
+  /** Calls `wake` after `time` unless the returned function was called before: for waits in great number. Use `startTimer`, which does without. */
+  timer?(time: Duration, wake: () => void): () => void;
 }

@@ -148,8 +148,9 @@ export interface DeployEngine {
   readonly type: string;
   /** Who drives power during each phase (law 9): in an `engine` phase we only observe. */
   readonly powerBy: Readonly<Record<DeployPhase, 'ours' | 'engine'>>;
-  image(name: string): Promise<EngineImage | null>;
   images(): Promise<readonly EngineImage[]>;
+  /** What stands against installing an image of this name now, in words: its file is gone, say. Null or absent = nothing known. */
+  imageFault?(name: string): Promise<string | null>;
   /** The engine calls that `begin` would make, for a plan (law 8). */
   plan(order: PhaseOrder): Promise<readonly string[]>;
   /** Places the order; idempotent by `order.id`. */
@@ -185,6 +186,8 @@ export interface BootConversations {
 export interface ImageCatalogue {
   find(name: string): Promise<StoredImage | null>;
   list(): Promise<readonly StoredImage[]>;
+  /** What is wrong with the stored file of an image, in words; null = nothing that shows without reading all of it. */
+  fault?(name: string): Promise<string | null>;
 }
 
 export interface StoredImage extends EngineImage {

@@ -98,7 +98,7 @@ export const deviceCodes = {
   'switch.unprepared': {
     retry: 'operator',
     meaning: 'The port is not prepared for untagged and tagged VLANs',
-    remedy: 'prepare the port (portmode hybrid), see docs/switch-os9.md',
+    remedy: 'prepare the port as the page of its switch type tells (docs/switch-os9.md, docs/switch-ovs.md)',
   },
   'switch.port-unknown': {
     retry: 'operator',

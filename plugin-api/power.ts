@@ -37,6 +37,46 @@ export interface BootDeviceRequest {
   readonly firmware: 'legacy' | 'efi';
 }
 
+/** An entry of a BMC's System Event Log. */
+export interface BmcEvent {
+  readonly id: number;
+  /** By the BMC's clock, epoch milliseconds; null = it has no time, or its clock was not set. */
+  readonly at: number | null;
+  /** `Temperature`, `Power Supply`, ... */
+  readonly sensorType: string;
+  readonly sensor: number | null;
+  /** What happened, in words. */
+  readonly what: string;
+  /** False = it is over. */
+  readonly asserted: boolean;
+  /** The whole record, in hex. */
+  readonly raw: string;
+}
+
+/** A sensor and what it says now. */
+export interface BmcSensor {
+  readonly number: number;
+  readonly name: string;
+  readonly type: string;
+  /** null = it has none at the moment, or only states. */
+  readonly value: number | null;
+  readonly unit: string | null;
+  /** Asserted states or crossed thresholds, in words. */
+  readonly states: readonly string[];
+}
+
+/** A machine's serial console through its BMC. */
+export interface BmcConsole {
+  /** What the machine writes, until the console is over; ends in the error that broke it. */
+  readonly output: AsyncIterable<Buffer>;
+  /** Types to the machine; resolves when the BMC took it all. */
+  write(bytes: Buffer): Promise<void>;
+  /** Sends a serial break. */
+  sendBreak(): Promise<void>;
+  /** Leaves the console and closes its session. Idempotent. */
+  close(): Promise<void>;
+}
+
 /** A power driver: one object per protocol, which hands out one {@link Bmc} per target and owns their sessions. */
 export interface PowerDriver {
   /** `ipmi`, `redfish`, ... */
@@ -69,6 +109,14 @@ export interface Bmc {
   setBootDevice(request: BootDeviceRequest, signal?: AbortSignal): Promise<Evidence>;
   /** What the BMC says it boots next, or null when it cannot tell. */
   bootDevice(signal?: AbortSignal): Promise<BootDeviceRequest | null>;
+  /** The System Event Log, the oldest entry first. Absent where the protocol has none. */
+  eventLog?(signal?: AbortSignal): Promise<readonly BmcEvent[]>;
+  /** Erases the System Event Log. */
+  clearEventLog?(signal?: AbortSignal): Promise<void>;
+  /** All sensors, read one after the other. */
+  sensors?(signal?: AbortSignal): Promise<readonly BmcSensor[]>;
+  /** The serial console, over a session of its own; `takeOver` ends somebody else's. */
+  console?(options: { readonly takeOver: boolean }, signal?: AbortSignal): Promise<BmcConsole>;
   /** Closes the session; the object opens a new one when used again. */
   close(): Promise<void>;
 }

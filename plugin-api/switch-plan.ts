@@ -18,6 +18,8 @@ export interface PlanOptions {
   readonly prepare: boolean;
   /** The switch's name, for messages. */
   readonly where?: string | undefined;
+  /** What a person does about a port that is not prepared, in the terms of this type of switch. */
+  readonly unpreparedRemedy?: string | undefined;
 }
 
 /**
@@ -179,6 +181,7 @@ function checkPreparable(port: PortId, seen: ObservedPort, options: PlanOptions)
       ? `the port is not prepared, and is in use (${describePort(seen)}), so it is not prepared behind anybody's back`
       : 'the port is not prepared, and preparing ports is switched off',
     where: place(port, options),
+    remedy: options.unpreparedRemedy,
   });
 }
 
@@ -204,6 +207,7 @@ function planUplinks(observed: ObservedSwitch, intent: SwitchIntent, options: Pl
         code: 'switch.unprepared',
         what: `tagging VLANs on this uplink would take it out of its native VLAN (${describePort(seen)})`,
         where: place(port, options),
+        remedy: options.unpreparedRemedy,
       });
     }
     return gained.map((vlan) => ({ do: 'add-tagged', port, vlan }) as const);

@@ -1,18 +1,32 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
-import { minutes, Secret, seconds, type Duration, type SwitchDriver } from '../plugin-api/index.ts';
+import {
+  milliseconds,
+  minutes,
+  seconds,
+  type Clock,
+  type ImageCatalogue,
+  type SwitchDriver,
+} from '../plugin-api/index.ts';
 import { adminApp } from './api/admin/admin-app.ts';
+import { ConsoleDoor } from './api/admin/console-door.ts';
 import { bootApp } from './api/boot/boot-app.ts';
-import { createBootServer } from './api/boot/boot-server.ts';
+import { firstScript } from './api/boot/ipxe-scripts.ts';
+import { startFileSender } from './api/boot/file-sender.ts';
 import { AgentOperations } from './api/cloudstack-agent/agent-operations.ts';
 import { AgentService } from './api/cloudstack-agent/agent-service.ts';
-import { pinFromPem, type CloudEndpoint } from './api/cloudstack-agent/agent-settings.ts';
-import { cloudHost } from './api/cloudstack-agent/cloud-hosts.ts';
+import { defaultAgentSettings, type AgentSettings } from './api/cloudstack-agent/agent-settings.ts';
+import { FileCredentials } from './api/cloudstack-agent/cloud-credentials.ts';
+import { cloudHost, forgetPlace, hostFacts, hostIdOf } from './api/cloudstack-agent/cloud-hosts.ts';
+import { executeCommand } from './api/cloudstack-agent/command-table.ts';
+import { ApiClient } from './api/cloudstack-api/api-client.ts';
+import { CertificateIssuer } from './api/cloudstack-api/certificate-issuer.ts';
+import { CloudInstances } from './api/cloudstack-api/cloud-instances.ts';
+import { directApp } from './api/cloudstack-direct/direct-app.ts';
+import { HostIndex } from './api/cloudstack-direct/host-index.ts';
 import type { Config } from './config/config.ts';
 import { scaled } from './config/section/timings.ts';
 import type { MachineId } from './core/machine/machine.ts';
@@ -30,16 +44,21 @@ import { asCodedError, ServiceError } from './kernel/errors/service-error.ts';
 import { EventBus } from './kernel/events/event-bus.ts';
 import type { Log } from './kernel/log/log.ts';
 import { Metrics } from './kernel/metrics/metrics.ts';
+import { TlsFiles } from './kernel/net/tls-files.ts';
+import { close, createWebServer, listen } from './kernel/net/web-server.ts';
 import { Access } from './operations/access.ts';
 import { BootConversationService } from './operations/boot/boot-conversations.ts';
+import { imageFileFault } from './operations/image-file-fault.ts';
 import { ImageLibrary } from './operations/images/image-library.ts';
 import type { ExecutionHooks } from './operations/journal/execution.ts';
 import { Machines } from './operations/machines.ts';
 import type { OperationEvents } from './operations/operation-events.ts';
 import { Operations } from './operations/operations.ts';
 import { PortService } from './operations/ports/port-service.ts';
+import { PowerPoller, pollSettings } from './operations/power/power-poller.ts';
 import { PowerService } from './operations/power/power-service.ts';
 import { Racks } from './operations/racks.ts';
+import { InstanceReconciler } from './operations/reconcile/instance-reconciler.ts';
 import type { World } from './operations/world.ts';
 import { openStorage } from './store/open-storage.ts';
 
@@ -57,8 +76,12 @@ export interface ServiceOptions {
 export interface Service {
   readonly adminUrl: string;
   readonly bootUrl: string;
+  /** Of CloudStack's direct-connect resource; null = not enabled. */
+  readonly directUrl: string | null;
   /** File with the first administrator's token, when this start made one. */
   readonly adminTokenFile: string | null;
+  /** Looks at the files of certificates now, instead of in a while. */
+  reload(): void;
   /** Stops taking commands, leaves operations in the journal, closes everything. */
   stop(): Promise<void>;
 }
@@ -69,6 +92,19 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
   const timings = scaled(config.timings);
   const metrics = new Metrics(true);
   const secrets = { env, readFile: (path: string) => readFileSync(path, 'utf8') };
+  /** The certificate of a listener, or null for plain HTTP. */
+  const tlsFiles: TlsFiles[] = [];
+  const tlsOf = ({ certFile, keyFile }: Config['http']['tls']): TlsFiles | null => {
+    if (certFile === undefined || keyFile === undefined) return null;
+    const files = new TlsFiles({ certFile, keyFile, clock, log, interval: timings.tlsCheck });
+    tlsFiles.push(files);
+    return files;
+  };
+  // What cannot be used is told before anything is opened.
+  const bootTls = tlsOf(config.boot.tls);
+  const adminTls = tlsOf(config.http.tls);
+  const directTls = tlsOf(config.cloudstack.direct.tls);
+
   const storage = await openStorage({
     type: 'sqlite',
     file: config.store.file,
@@ -86,21 +122,34 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
       fields?: Readonly<Record<string, unknown>>,
     ) => log[level](fields ?? {}, message),
   };
-  const ipmi = createIpmiDriver(context, config.power.settings);
+  // Every BMC is read again and again: a session that is kept costs it less than one that is set up each time.
+  const ipmi = createIpmiDriver(context, { idle: 'keep-alive', ...config.power.settings });
   const switchDrivers: ReadonlyMap<string, SwitchDriver> = new Map(
     [...switchRegistry].map(([type, { create }]) => [type, create(context, config.switch.settings[type])]),
   );
 
   const events = new EventBus<OperationEvents>();
-  const images = new ImageLibrary({ storage, folder: config.provisioning.imageDir, clock, log });
+  const { qemuImg, timeout, maxRawGiB } = config.provisioning.conversion;
+  const images = new ImageLibrary({
+    storage,
+    folder: config.provisioning.imageDir,
+    clock,
+    log,
+    conversion: { qemuImg, timeout, maxRawBytes: maxRawGiB * 1024 ** 3 },
+  });
   const boots = new BootConversationService({
     storage,
     clock,
     log,
     newcomers: { site: 'default', pool: 'default' },
   });
+  const imageCatalogue: ImageCatalogue = {
+    find: (name) => images.find(name),
+    list: () => images.list(),
+    fault: (name) => imageFileFault(images, name),
+  };
   const native = createNativeEngine(
-    { ...context, conversations: boots, imageCatalogue: images },
+    { ...context, conversations: boots, imageCatalogue },
     config.provisioning.settings,
   );
   const engines = new Map([[native.type, native]]);
@@ -112,7 +161,15 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     metrics,
     events,
     boots,
-    power: new PowerService(new Map([[ipmi.type, ipmi]]), storage, clock, timings),
+    power: new PowerService({
+      drivers: new Map([[ipmi.type, ipmi]]),
+      storage,
+      clock,
+      timings,
+      log,
+      events,
+      makeWay: milliseconds(500),
+    }),
     ports: new PortService(switchDrivers, { storage, clock, timings, log, metrics }),
     engine: (type) => {
       const engine = engines.get(type);
@@ -134,31 +191,51 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
 
   // The boot service must answer before operations go on: machines may be in the middle of an install.
   const bootFront = express();
-  const bootServer = createBootServer(bootFront);
+  const bootServer = createWebServer(bootFront, { tls: bootTls });
   const bootUrl = config.boot.publicUrl ?? (await listen(bootServer, config.boot.host, config.boot.port));
   if (config.boot.publicUrl) await listen(bootServer, config.boot.host, config.boot.port);
   // DHCP and TFTP for the machines, where it is not somebody else's; UEFI may ask for the boot file over HTTP too.
   const { network } = config.provisioning;
   const served = network.enabled ? provisioningSettings(network, config.stateDir, bootUrl) : null;
-  const provisioning = served && new ProvisioningNetwork({ context, settings: served });
+  const provisioning =
+    served &&
+    new ProvisioningNetwork({ context, settings: served, firstScript: firstScript(served.bootUrl) });
   if (served)
     bootFront.get(httpBootPath, (_req, res) =>
       res.sendFile(bootFiles.efi64, { root: served.tftpDir }, (error: Error | undefined) => {
         if (error && !res.headersSent) res.status(404).end();
       }),
     );
+  // Under TLS the kernel cannot send the bytes of a file as they are.
+  const sender = config.boot.sendfile && bootTls === null ? await startFileSender(log) : null;
   bootFront.use(
     bootApp({
       conversations: boots,
       images,
       ramdiskDir: join(config.stateDir, 'ramdisk'),
       publicUrl: bootUrl,
+      kernelArguments: `${config.boot.kernelArguments ?? ''} csbm.lldp=${config.boot.lldp / 1_000}`.trim(),
+      sender,
       log,
     }),
   );
   const recovered = await operations.recover();
 
+  const poller = new PowerPoller({
+    storage,
+    clock,
+    log,
+    metrics,
+    events,
+    read: (machine, signal) => world.power.poll(machine, signal),
+    settings: pollSettings(milliseconds(config.power.pollInterval / config.timings.scale)),
+  });
+  world.power.onReached((id) => poller.answered(id));
+  events.on('power', () => metrics.powerOutOfBand.inc());
+  await poller.start();
+
   // CloudStack's door: one link per machine.
+  const reportMaxAge = milliseconds(config.power.reportMaxAge / config.timings.scale);
   const agents = new AgentService({
     clock,
     log,
@@ -168,11 +245,58 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
       cloud: config.cloudstack.name,
       destroyPatience: timings.destroyDeadline,
     }),
-    powerReport: (id) => machines.powerReport(id as MachineId),
+    powerReport: (id) => machines.observedPowerReport(id as MachineId, reportMaxAge),
     saveHostId: (id, hostId) => machines.saveHostId(id as MachineId, hostId.toString()),
+    forgetPlace: async (id) => {
+      const code = await forgetPlace(storage, clock, id as MachineId);
+      metrics.alarms.inc({ code });
+      events.emit('machine', { machineId: id as MachineId });
+    },
+    pings: {
+      sent: () => metrics.agentPings.inc(),
+      answered: (took) => metrics.agentPingSeconds.observe(took / 1_000),
+    },
     settings: agentPace(config.timings.scale),
   });
-  const endpoint = cloudEndpoint(config);
+  const credentials = cloudCredentials(config, clock, log);
+  const endpoint = credentials && { servers: config.cloudstack.agent.servers, credentials };
+  // What cannot be used at all is told at the start, not at the first connection.
+  await credentials?.current();
+  const watching = new AbortController();
+  const watched = credentials?.watch(minutes(60), watching.signal, ({ expiresAt }) => {
+    if (expiresAt !== null) metrics.agentCertificateExpiry.set(expiresAt / 1_000);
+  });
+  // CloudStack's HTTP API, which we call: for what no command tells us.
+  const api = cloudApi(config, clock, log);
+  const issuer =
+    api && credentials
+      ? new CertificateIssuer({
+          api,
+          keeper: credentials,
+          servers: config.cloudstack.agent.servers,
+          addresses: config.cloudstack.agent.certificateAddresses,
+          renewBefore: config.cloudstack.api.renewBefore,
+          clock,
+          log,
+        })
+      : null;
+  if (config.cloudstack.api.renewCertificate) issuer?.start();
+  const { interval, spacing, ...reconcileRules } = config.cloudstack.reconcile;
+  const reconciler =
+    api &&
+    new InstanceReconciler({
+      world,
+      operations,
+      directory: new CloudInstances(api),
+      cloud: config.cloudstack.name,
+      settings: {
+        ...reconcileRules,
+        interval: milliseconds(interval / config.timings.scale),
+        spacing: milliseconds(spacing / config.timings.scale),
+      },
+    });
+  if (config.cloudstack.reconcile.enabled) reconciler?.start();
+
   /** Brings a machine's link in line with what the machine is now: a host once it is commissioned, none once it is forgotten. */
   const link = async (id: MachineId): Promise<void> => {
     const machine = await storage.run((tx) => tx.machines.find(id));
@@ -192,6 +316,49 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     if (operation.kind === 'commission' && operation.state === 'done') relink(operation.machineId);
   });
 
+  // The same commands over HTTP, from a direct-connect resource inside the management server.
+  const { direct } = config.cloudstack;
+  const directHosts = new HostIndex({
+    machines: () => machines.list(),
+    cloud: config.cloudstack.name,
+    clock,
+    maxAge: seconds(30),
+  });
+  events.on('machine', () => directHosts.invalidate());
+  const directCommands = new AgentOperations({
+    operations,
+    machines,
+    cloud: config.cloudstack.name,
+    door: 'cloudstack-direct',
+    destroyPatience: timings.destroyDeadline,
+  });
+  const directServer =
+    direct.enabled && direct.token
+      ? createWebServer(
+          directApp({
+            token: direct.token,
+            host: async (name) => {
+              const id = await directHosts.find(name);
+              const machine = id && (await storage.run((tx) => tx.machines.find(id)));
+              if (!machine) return null;
+              const { hostname } = machine;
+              const facts = hostFacts(machine, version);
+              return { machineId: machine.id, hostname, hostId: hostIdOf(machine), facts };
+            },
+            execute: (id, entry) => executeCommand(id, entry, directCommands, log),
+            power: async (id) => {
+              const busy = await storage.run((tx) => tx.journal.active(id as MachineId));
+              if (!busy && !world.power.observed(id as MachineId, reportMaxAge)) return null;
+              return { report: await machines.observedPowerReport(id as MachineId, reportMaxAge) };
+            },
+            clock,
+            log,
+          }),
+          { tls: directTls, keepAliveTimeout: seconds(65) },
+        )
+      : null;
+  const directUrl = directServer && (await listen(directServer, direct.host, direct.port));
+
   const admin = adminApp({
     access,
     machines,
@@ -201,6 +368,9 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     ports: world.ports,
     storage,
     agents,
+    bmcs: { power: world.power, reportMaxAge, polling: (id) => poller.status(id) },
+    certificate: () => credentials?.status() ?? null,
+    cloudstack: { reconciler, issueCertificate: issuer && (() => issuer.issue()) },
     provisioning,
     metrics,
     events,
@@ -209,22 +379,36 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     version,
   });
   // An image of a hundred gigabytes takes its time; and a client must not send into a connection that is just being closed.
-  const adminServer = createBootServer(admin, {
+  const adminServer = createWebServer(admin, {
+    tls: adminTls,
     requestTimeout: minutes(12 * 60),
     keepAliveTimeout: seconds(65),
   });
+  const consoles = new ConsoleDoor({ access, machines, power: world.power, log });
+  consoles.attach(adminServer);
   const adminUrl = await listen(adminServer, config.http.host, config.http.port);
   provisioning?.start();
+  for (const files of tlsFiles) files.watch();
   log.info({ adminUrl, bootUrl, recovered }, 'csbm is up');
 
   return {
     adminUrl,
     bootUrl,
+    directUrl,
     adminTokenFile,
+    reload: () => {
+      for (const files of tlsFiles) files.look();
+    },
     stop: async () => {
-      await agents.stop();
+      for (const files of tlsFiles) files.stop();
+      await Promise.all([agents.stop(), reconciler?.stop(), issuer?.stop()]);
+      watching.abort(new Error('the service stops'));
+      await watched;
+      await Promise.all([poller.stop(), consoles.close()]);
       await provisioning?.stop();
-      await Promise.all([close(adminServer), close(bootServer)]);
+      await Promise.all([close(adminServer), close(bootServer), directServer && close(directServer)]);
+      await sender?.close();
+      await images.stop();
       await operations.stop();
       await Promise.all([world.power.close(), world.ports.close()]);
       await storage.close();
@@ -233,48 +417,43 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
   };
 }
 
-function cloudEndpoint(config: Config): CloudEndpoint | null {
+function cloudApi(config: Config, clock: Clock, log: Log): ApiClient | null {
+  const { url, apiKey, secretKey, caFile, timeout } = config.cloudstack.api;
+  if (!url || !apiKey || !secretKey) return null;
+  if (url.startsWith('http:'))
+    log.warn({ url }, 'CloudStack is asked without TLS: whoever listens can answer');
+  const caPem = caFile === undefined ? undefined : readFileSync(caFile, 'utf8');
+  return new ApiClient({ url, apiKey, secretKey, caPem }, clock, { requestTimeout: timeout });
+}
+
+function cloudCredentials(config: Config, clock: Clock, log: Log): FileCredentials | null {
   const { agent } = config.cloudstack;
   if (!agent.enabled) return null;
-  const read = (path: string): string => readFileSync(path, 'utf8');
-  const identity =
-    agent.clientCertFile && agent.clientKeyFile
-      ? {
-          identity: {
-            certificatePem: read(agent.clientCertFile),
-            keyPem: new Secret(read(agent.clientKeyFile)),
-          },
-        }
-      : {};
-  return {
-    servers: agent.servers,
-    trust: agent.caFile ? { pin: pinFromPem(read(agent.caFile)) } : { trustAll: true },
-    ...identity,
-  };
+  const { caFile, clientCertFile, clientKeyFile } = agent;
+  // The configuration demands one of them; nobody is trusted because a pin is missing.
+  if (!caFile && !agent.trustAll)
+    throw new ServiceError({
+      code: 'config.invalid',
+      what: 'cloudstack.agent names neither caFile nor trustAll',
+    });
+  return new FileCredentials({
+    trust: caFile ? { caFile } : { trustAll: true },
+    files:
+      clientCertFile && clientKeyFile ? { certificateFile: clientCertFile, keyFile: clientKeyFile } : null,
+    provisionedFile: join(config.stateDir, 'cloudstack-agent.pem'),
+    addresses: agent.certificateAddresses,
+    warnBefore: agent.certificateWarning,
+    clock,
+    log,
+  });
 }
 
 /** A floor that runs faster than life has a management server that does too. */
-function agentPace(scale: number): { readonly reconnectMin: Duration; readonly reconnectMax: Duration } {
-  return { reconnectMin: (5_000 / scale) as Duration, reconnectMax: (60_000 / scale) as Duration };
-}
-
-async function listen(server: Server, host: string, port: number): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'somebody else listens there' : (cause.code ?? cause.message);
-      reject(
-        new ServiceError({ code: 'config.invalid', what: `cannot listen on ${host}:${port}: ${why}`, cause }),
-      );
-    });
-    server.listen(port, host, resolve);
-  });
-  const { address, port: bound, family } = server.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
+function agentPace(scale: number): Pick<AgentSettings, 'reconnectMin' | 'reconnectMax' | 'moveDelay'> {
+  const { reconnectMin, reconnectMax, moveDelay } = defaultAgentSettings;
+  return {
+    reconnectMin: milliseconds(reconnectMin / scale),
+    reconnectMax: milliseconds(reconnectMax / scale),
+    moveDelay: milliseconds(moveDelay / scale),
+  };
 }

@@ -15,13 +15,39 @@ import { completionCode } from '../../src/wire/rmcp/completion-code.ts';
 import type { ActiveSession } from './bmc-sessions.ts';
 import type { BmcBehaviours } from './bmc-behaviours.ts';
 import type { BmcTraits } from './bmc-options.ts';
+import { getSensorReading } from '../../src/wire/rmcp/command/get-sensor-reading.ts';
+import {
+  activateRefusal,
+  activateSol,
+  deactivateSol,
+  getSolParameter,
+} from '../../src/wire/rmcp/command/sol-payload.ts';
+import {
+  clearSel,
+  getSdr,
+  getSdrInfo,
+  getSelEntry,
+  getSelInfo,
+  reserveSdr,
+  reserveSel,
+} from '../../src/wire/rmcp/command/sel.ts';
 import type { BootFlagStore } from './boot-flag-store.ts';
+import { labSolPayload, type LabSol } from './lab-sol.ts';
+import type { RecordStore } from './record-store.ts';
 
 /** What the commands act on. */
 export interface BmcInside {
   readonly traits: () => BmcTraits;
   readonly behaviours: () => BmcBehaviours;
   readonly flags: BootFlagStore;
+  readonly eventLog: RecordStore;
+  readonly sensorRecords: RecordStore;
+  /** null = the host has no serial line. */
+  readonly sol: LabSol | null;
+  /** The UDP port it listens on. */
+  readonly port: () => number;
+  /** Sends Serial over LAN payloads to a session's other end. */
+  readonly sendSol: (session: ActiveSession) => (payload: Buffer) => void;
   readonly powerOn: () => boolean;
   /** Carries out a chassis control and returns its completion code. */
   readonly control: (action: ChassisAction, by: string) => number;
@@ -126,7 +152,55 @@ const handlers: readonly Handler[] = [
         return completionCode.parameterNotSupported;
     }
   }),
+  handler(getSelInfo, user, (bmc) => ({ answer: { entries: bmc.eventLog.size, freeBytes: 0x1000 } })),
+  handler(reserveSel, user, (bmc) => ({ answer: { reservation: bmc.eventLog.reserve() } })),
+  handler(getSelEntry, user, (bmc, request) => answered(bmc.eventLog.read(request))),
+  handler(clearSel, operator, (bmc, { reservation, begin }) => {
+    if (!begin) return { answer: { done: true } };
+    if (!bmc.eventLog.reservedBy(reservation)) return completionCode.reservationCancelled;
+    bmc.eventLog.clear();
+    return { answer: { done: true } };
+  }),
+  handler(getSdrInfo, user, (bmc) => ({ answer: { records: bmc.sensorRecords.size } })),
+  handler(reserveSdr, user, (bmc) => ({ answer: { reservation: bmc.sensorRecords.reserve() } })),
+  handler(getSdr, user, (bmc, request) => answered(bmc.sensorRecords.read(request))),
+  handler(getSensorReading, user, (bmc, { sensor }) => {
+    const found = bmc.traits().sensors.find(({ record }) => record.number === sensor);
+    return found ? { answer: found.reading } : completionCode.notPresent;
+  }),
+  handler(getSolParameter, user, (bmc, { parameter }) => {
+    const value = solParameters[parameter];
+    return bmc.sol && value ? { answer: Buffer.from(value) } : completionCode.parameterNotSupported;
+  }),
+  handler(activateSol, operator, (bmc, _request, session) => {
+    if (!bmc.sol) return activateRefusal.disabled;
+    if (bmc.sol.active) return activateRefusal.activeElsewhere;
+    bmc.sol.activate(session!.id, bmc.sendSol(session!));
+    return { answer: { toBmc: labSolPayload, fromBmc: labSolPayload, port: bmc.port() } };
+  }),
+  handler(deactivateSol, operator, (bmc, _request, session) => {
+    if (!bmc.sol?.active) return activateRefusal.activeElsewhere;
+    bmc.sol.deactivate(session!.id);
+    return { answer: undefined };
+  }),
 ];
+
+/** SOL configuration (IPMI 2.0, table 26-5): set complete, enabled, for operators, 5 ms and 96 characters, 7 tries, 115200 baud, channel, port. */
+const solParameters: readonly (readonly number[])[] = [
+  [0x00],
+  [0x01],
+  [0xc3],
+  [0x01, 0x60],
+  [0x07, 0x32],
+  [0x0a],
+  [0x0a],
+  [channel],
+  [0x6f, 0x02],
+];
+
+function answered<T extends object>(result: T | number): { answer: T } | number {
+  return typeof result === 'number' ? result : { answer: result };
+}
 
 const byNumber = new Map(handlers.map((one) => [`${one.codec.netFn}.${one.codec.command}`, one]));
 

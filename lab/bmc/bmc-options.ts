@@ -1,5 +1,14 @@
 import { minutes, seconds, type Duration } from '../../plugin-api/index.ts';
 import type { SuiteId } from '../../src/wire/rmcp/cipher-suite.ts';
+import type { SensorReading } from '../../src/wire/rmcp/command/get-sensor-reading.ts';
+import type { SensorRecord } from '../../src/wire/rmcp/sdr-record.ts';
+import type { SelRecord } from '../../src/wire/rmcp/sel-record.ts';
+
+/** A sensor of a simulated BMC: what its record says, and what it reads. */
+export interface BmcSensorTrait {
+  readonly record: SensorRecord;
+  readonly reading: SensorReading;
+}
 
 export interface BmcUser {
   readonly name: string;
@@ -36,6 +45,9 @@ export interface BmcTraits {
   readonly product: number;
   readonly firmwareMajor: number;
   readonly firmwareMinor: number;
+  /** What the System Event Log holds at the beginning. */
+  readonly eventLog: readonly SelRecord[];
+  readonly sensors: readonly BmcSensorTrait[];
 }
 
 export const defaultTraits: BmcTraits = {
@@ -60,4 +72,6 @@ export const defaultTraits: BmcTraits = {
   product: 0x1234,
   firmwareMajor: 2,
   firmwareMinor: 17,
+  eventLog: [],
+  sensors: [],
 };

@@ -24,6 +24,10 @@ import type { BmcHost, HostBoot } from './bmc-host.ts';
 import { defaultTraits, type BmcTraits } from './bmc-options.ts';
 import { BmcSessions, type ActiveSession } from './bmc-sessions.ts';
 import { BootFlagStore } from './boot-flag-store.ts';
+import { encodeSelRecord } from '../../src/wire/rmcp/sel-record.ts';
+import { encodeSensorRecord } from '../../src/wire/rmcp/sdr-record.ts';
+import { LabSol, type LabSerial } from './lab-sol.ts';
+import { RecordStore } from './record-store.ts';
 import { seededRandom } from './seeded-random.ts';
 
 export interface LabBmcOptions {
@@ -31,6 +35,8 @@ export interface LabBmcOptions {
   readonly traits?: Partial<BmcTraits>;
   readonly behaviours?: Partial<BmcBehaviours>;
   readonly clock?: Clock;
+  /** The host's serial line; without one the BMC has no Serial over LAN. */
+  readonly serial?: LabSerial;
   /** Of the faults that happen by chance. */
   readonly seed?: number;
 }
@@ -66,6 +72,9 @@ export class LabBmc {
   readonly #counters: Record<string, number> = {};
   #traits: BmcTraits;
   #behaviours: BmcBehaviours;
+  readonly #sol: LabSol | null;
+  /** How to reach the other end of each session. */
+  readonly #replies = new Map<number, Answer>();
   #socket: Socket | null = null;
   #stopping = new AbortController();
   #previousAnswer: Buffer | null = null;
@@ -81,13 +90,30 @@ export class LabBmc {
     const behaviours = (): BmcBehaviours => this.#behaviours;
     const count = (what: string): void => this.#count(what);
     this.#sessions = new BmcSessions(this.#clock, { traits, behaviours, count });
+    this.#sol = options.serial ? new LabSol(options.serial, this.#clock) : null;
     this.#inside = {
+      sol: this.#sol,
+      port: () => this.#socket?.address().port ?? 0,
+      sendSol: (session) => (payload) =>
+        this.#replies.get(session.id)?.(this.#sealed(session, payloadType.sol, payload)),
       traits,
       behaviours,
       flags: this.#flags,
+      eventLog: new RecordStore(
+        this.#traits.eventLog.map((record) => ({ id: record.id, bytes: encodeSelRecord(record) })),
+      ),
+      sensorRecords: new RecordStore(
+        this.#traits.sensors.map(({ record }, i) => ({
+          id: i + 1,
+          bytes: encodeSensorRecord(i + 1, record),
+        })),
+      ),
       powerOn: () => this.#host.power() === 'on',
       control: (action, by) => this.#control(action, by),
-      dropSession: (id) => this.#sessions.drop(id),
+      dropSession: (id) => {
+        this.#sol?.sessionEnded(id);
+        return this.#sessions.drop(id);
+      },
     };
   }
 
@@ -214,17 +240,18 @@ export class LabBmc {
     if (!session) return this.#count('unknownSession');
     const packet = unsealPacket(session.keys, body);
     if (!session.window.accept(packet.sequence)) return this.#count('outOfWindow');
+    this.#replies.set(id, reply);
+    if (packet.payloadType === payloadType.sol) return this.#sol?.hear(id, packet.payload);
     if (packet.payloadType !== payloadType.ipmi) return this.#count('malformed');
-    this.#message(packet.payload, session, (payload) => {
-      session.sequence = nextSequence(session.sequence);
-      const answer = {
-        payloadType: payloadType.ipmi,
-        sessionId: session.clientId,
-        sequence: session.sequence,
-        payload,
-      };
-      reply(sealPacket(session.keys, answer, randomBytes(16)));
-    });
+    this.#message(packet.payload, session, (payload) =>
+      reply(this.#sealed(session, payloadType.ipmi, payload)),
+    );
+  }
+
+  #sealed(session: ActiveSession, type: number, payload: Buffer): Buffer {
+    session.sequence = nextSequence(session.sequence);
+    const packet = { payloadType: type, sessionId: session.clientId, sequence: session.sequence, payload };
+    return sealPacket(session.keys, packet, randomBytes(16));
   }
 
   #message(bytes: Buffer, session: ActiveSession | null, answer: Answer): void {

@@ -1,5 +1,25 @@
-import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
-import { isIPv4 } from 'node:net';
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto';
+import {
+  bitString,
+  boolean,
+  extension,
+  integer,
+  octetString,
+  pemText,
+  relativeName,
+  sequence,
+  sha256WithRsa,
+  subjectAltName,
+  tagged,
+} from '../../src/wire/x509/der.ts';
 
 /** A certificate with its key. */
 export interface Certificate {
@@ -11,8 +31,13 @@ export interface Certificate {
 
 /** A certificate authority as CloudStack's root CA provider makes it. */
 export interface Authority extends Certificate {
-  /** A certificate for a client, signed by this authority; `addresses` are IPv4 addresses for its SAN. */
-  issue(commonName: string, addresses: readonly string[]): Certificate;
+  /** A certificate for a client, signed by this authority; `addresses` are for its SAN. */
+  issue(commonName: string, addresses: readonly string[], days?: number): Certificate;
+  /**
+   * The certificate that a request (PEM) asks for: its subject, key and SAN, and `addresses` besides, as CloudStack adds those of the host.
+   * @throws Error when the request's signature is wrong.
+   */
+  issueFor(request: string, addresses: readonly string[], days?: number): Pick<Certificate, 'der' | 'pem'>;
 }
 
 /** Days a certificate of the lab is valid. */
@@ -24,11 +49,13 @@ const validDays = 30;
  */
 export function createAuthority(commonName = 'ca.cloudstack.apache.org'): Authority {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const issuer = distinguishedName(commonName);
   const own = signedCertificate({
-    issuer: commonName,
-    subject: commonName,
-    publicKey,
+    issuer,
+    subject: issuer,
+    key: spki(publicKey),
     signer: privateKey,
+    days: validDays,
     extensions: [
       extension('2.5.29.19', true, sequence(boolean(true))),
       // keyCertSign (bit 5) and cRLSign (bit 6).
@@ -39,32 +66,84 @@ export function createAuthority(commonName = 'ca.cloudstack.apache.org'): Author
   return {
     ...own,
     keyPem: pemOf(privateKey),
-    issue(subject, addresses) {
+    issue(subject, addresses, days = validDays) {
       const client = generateKeyPairSync('rsa', { modulusLength: 2048 });
-      const names = addresses.map((address) => tagged(0x87, addressBytes(address)));
       const certificate = signedCertificate({
-        issuer: commonName,
-        subject,
-        publicKey: client.publicKey,
+        issuer,
+        subject: distinguishedName(subject),
+        key: spki(client.publicKey),
         signer: privateKey,
-        extensions: [extension('2.5.29.17', false, sequence(...names))],
+        days,
+        extensions: [subjectAltName(addresses)],
       });
       return { ...certificate, keyPem: pemOf(client.privateKey) };
+    },
+    issueFor(request, addresses, days = validDays) {
+      const { subject, key, requested } = readRequest(request);
+      const extensions = [subjectAltName([...addresses, ...requested])];
+      return signedCertificate({ issuer, subject, key, signer: privateKey, days, extensions });
     },
   };
 }
 
+/** One element of DER: its tag, its content, and both as they stood. */
+interface Element {
+  readonly tag: number;
+  readonly content: Buffer;
+  readonly whole: Buffer;
+}
+
+function elements(bytes: Buffer): Element[] {
+  const found: Element[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const first = bytes.readUInt8(at + 1);
+    const more = first < 0x80 ? 0 : first & 0x7f;
+    const start = at + 2 + more;
+    const end = start + (more === 0 ? first : bytes.readUIntBE(at + 2, more));
+    found.push({
+      tag: bytes.readUInt8(at),
+      content: bytes.subarray(start, end),
+      whole: bytes.subarray(at, end),
+    });
+    at = end;
+  }
+  return found;
+}
+
+/** What a certificate request (RFC 2986) asks for; the addresses of its SAN as text. */
+function readRequest(pem: string): { subject: Buffer; key: Buffer; requested: string[] } {
+  const der = Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64');
+  const [info, , signature] = elements(elements(der)[0]!.content);
+  const [, subject, key, attributes] = elements(info!.content);
+  const publicKey = createPublicKey({ key: key!.whole, format: 'der', type: 'spki' });
+  if (!verify('sha256', info!.whole, publicKey, signature!.content.subarray(1)))
+    throw new Error('the request is not signed with its own key');
+  // Attribute, its set of values, Extensions, the one Extension, its octets, GeneralNames.
+  const [attribute] = elements(attributes!.content);
+  const [, values] = elements(attribute!.content);
+  const [extensions] = elements(values!.content);
+  const [asked] = elements(extensions!.content);
+  const [names] = elements(elements(asked!.content).at(-1)!.content);
+  const requested = elements(names!.content).map(({ content }) =>
+    content.length === 4 ? [...content].join('.') : (content.toString('hex').match(/.{4}/g) ?? []).join(':'),
+  );
+  return { subject: subject!.whole, key: key!.whole, requested };
+}
+
 interface CertificateParts {
-  readonly issuer: string;
-  readonly subject: string;
-  readonly publicKey: KeyObject;
+  /** Names, DER. */
+  readonly issuer: Buffer;
+  readonly subject: Buffer;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly key: Buffer;
   readonly signer: KeyObject;
+  /** Valid so many days from now; below zero it has expired. */
+  readonly days: number;
   readonly extensions: readonly Buffer[];
 }
 
 /** RFC 5280, 4.1, in DER. */
 function signedCertificate(parts: CertificateParts): Pick<Certificate, 'der' | 'pem'> {
-  const algorithm = sequence(objectId('1.2.840.113549.1.1.11'), tagged(0x05, Buffer.alloc(0)));
   const now = Date.now();
   const day = 86_400_000;
   const serial = randomBytes(12);
@@ -73,84 +152,34 @@ function signedCertificate(parts: CertificateParts): Pick<Certificate, 'der' | '
   const body = sequence(
     tagged(0xa0, integer(Buffer.from([2]))),
     integer(serial),
-    algorithm,
-    distinguishedName(parts.issuer),
-    sequence(utcTime(now - day), utcTime(now + validDays * day)),
-    distinguishedName(parts.subject),
-    parts.publicKey.export({ type: 'spki', format: 'der' }),
+    sha256WithRsa,
+    parts.issuer,
+    sequence(utcTime(now - day - Math.max(0, -parts.days * day)), utcTime(now + parts.days * day)),
+    parts.subject,
+    parts.key,
     tagged(0xa3, sequence(...parts.extensions)),
   );
-  const der = sequence(body, algorithm, bitString(sign('sha256', body, parts.signer), 0));
-  const lines = der.toString('base64').match(/.{1,64}/g)!;
-  return { der, pem: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n` };
+  const der = sequence(body, sha256WithRsa, bitString(sign('sha256', body, parts.signer)));
+  return { der, pem: pemText('CERTIFICATE', der) };
 }
 
 function pemOf(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
+function spki(key: KeyObject): Buffer {
+  return key.export({ type: 'spki', format: 'der' });
+}
+
 function keyIdentifier(key: KeyObject): Buffer {
-  return createHash('sha1')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest();
+  return createHash('sha1').update(spki(key)).digest();
 }
 
 function distinguishedName(commonName: string): Buffer {
-  const name = sequence(objectId('2.5.4.3'), tagged(0x0c, Buffer.from(commonName, 'utf8')));
-  return sequence(tagged(0x31, name));
-}
-
-function extension(id: string, critical: boolean, value: Buffer): Buffer {
-  return sequence(objectId(id), ...(critical ? [boolean(true)] : []), octetString(value));
-}
-
-function tagged(tag: number, content: Buffer): Buffer {
-  const length: number[] = [];
-  if (content.length < 0x80) length.push(content.length);
-  else {
-    for (let rest = content.length; rest > 0; rest >>>= 8) length.unshift(rest & 0xff);
-    length.unshift(0x80 | length.length);
-  }
-  return Buffer.concat([Buffer.from([tag, ...length]), content]);
-}
-
-function sequence(...items: Buffer[]): Buffer {
-  return tagged(0x30, Buffer.concat(items));
-}
-
-function integer(bytes: Buffer): Buffer {
-  return tagged(0x02, bytes);
-}
-
-function boolean(value: boolean): Buffer {
-  return tagged(0x01, Buffer.from([value ? 0xff : 0x00]));
-}
-
-function octetString(bytes: Buffer): Buffer {
-  return tagged(0x04, bytes);
-}
-
-function bitString(bytes: Buffer, unusedBits: number): Buffer {
-  return tagged(0x03, Buffer.concat([Buffer.from([unusedBits]), bytes]));
-}
-
-function objectId(dotted: string): Buffer {
-  const [first, second, ...rest] = dotted.split('.').map(Number);
-  const bytes = [first! * 40 + second!];
-  for (const arc of rest) {
-    const groups = [arc & 0x7f];
-    for (let left = arc >>> 7; left > 0; left >>>= 7) groups.unshift((left & 0x7f) | 0x80);
-    bytes.push(...groups);
-  }
-  return tagged(0x06, Buffer.from(bytes));
+  return sequence(relativeName('2.5.4.3', commonName));
 }
 
 function utcTime(epoch: number): Buffer {
   const digits = new Date(epoch).toISOString().replaceAll(/[-:T]/g, '').slice(2, 14);
   return tagged(0x17, Buffer.from(`${digits}Z`, 'ascii'));
-}
-
-function addressBytes(address: string): Buffer {
-  if (!isIPv4(address)) throw new RangeError(`${address} is not an IPv4 address`);
-  return Buffer.from(address.split('.').map(Number));
 }

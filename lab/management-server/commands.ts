@@ -1,4 +1,5 @@
 import type { GsonObject } from '../../src/wire/cloudstack/gson-writer.ts';
+import type { LabServerList } from './behaviours.ts';
 
 /** A command before it is written: fields without those of the base class, which the server adds. */
 export interface LabCommand {
@@ -133,6 +134,51 @@ export function shutdownCommand(removeHost = true): LabCommand {
     fields: { reason: 'deleteHost', removeHost },
     inSequence: true,
   };
+}
+
+/** Tells an agent its management servers; 4.21 and later send all of these fields. */
+export function setupMsListCommand(list: LabServerList, triggerHostLb = false): LabCommand {
+  return {
+    className: 'org.apache.cloudstack.agent.lb.SetupMSListCommand',
+    fields: { ...serverFields(list), triggerHostLb },
+    inSequence: false,
+  };
+}
+
+/** Sends an agent to another management server (4.21+). */
+export function migrateAgentConnectionCommand(list: LabServerList): LabCommand {
+  return { className: `${api}MigrateAgentConnectionCommand`, fields: serverFields(list), inSequence: false };
+}
+
+function serverFields({ hosts, avoid, algorithm, checkInterval }: LabServerList): GsonObject {
+  return { msList: hosts, avoidMsList: avoid, lbAlgorithm: algorithm, lbCheckInterval: checkInterval };
+}
+
+/** Asks for a certificate request. */
+export function setupKeyStoreCommand(): LabCommand {
+  return {
+    className: 'org.apache.cloudstack.ca.SetupKeyStoreCommand',
+    fields: {
+      validityDays: 365,
+      keystorePassword: 'S3cretPassw0rd16',
+      handleByAgent: true,
+      accessDetails: {},
+    },
+    inSequence: false,
+  };
+}
+
+/** Brings the certificate that was requested, PEM. */
+export function setupCertificateCommand(certificate: string, caCertificates: string): LabCommand {
+  return {
+    className: 'org.apache.cloudstack.ca.SetupCertificateCommand',
+    fields: { certificate, privateKey: '', caCertificates, handleByAgent: true, accessDetails: {} },
+    inSequence: false,
+  };
+}
+
+export function ipmiSetBootDevCommand(bootDev: 'pxe' | 'disk' | 'cdrom'): LabCommand {
+  return { className: `${api}baremetal.IpmISetBootDevCommand`, fields: { bootDev }, inSequence: true };
 }
 
 /** Any command without fields of its own. */

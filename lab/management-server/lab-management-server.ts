@@ -2,6 +2,7 @@ import { randomInt, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SecureContext } from 'node:tls';
 import type { ParsedEntry } from '../../src/wire/cloudstack/body.ts';
 import type { Frame } from '../../src/wire/cloudstack/frame.ts';
 import { FramedTlsLink } from '../../src/wire/cloudstack/framed-tls-link.ts';
@@ -14,7 +15,7 @@ import { readyCommandClass } from '../../src/wire/cloudstack/message/ready-comma
 import { shutdownCommandClass } from '../../src/wire/cloudstack/message/shutdown-command.ts';
 import { startupRoutingCommandClass } from '../../src/wire/cloudstack/message/startup-routing-command.ts';
 import { AgentConnection, commandEntry, type LabAnswer, type SendOptions } from './agent-connection.ts';
-import { usualBehaviours, type LabBehaviours } from './behaviours.ts';
+import { usualBehaviours, type LabBehaviours, type LabServerList } from './behaviours.ts';
 import { createAuthority, type Authority } from './certificate.ts';
 import { checkNetworkCommand, cleanupNetworkRulesCommand, type LabCommand } from './commands.ts';
 
@@ -29,10 +30,25 @@ export interface LabManagementServerOptions {
   readonly strict?: boolean;
   /** The CA whose certificate the server shows; a new one unless given. */
   readonly authority?: Authority;
+  /** The cluster that the server belongs to; one of its own unless given. */
+  readonly cluster?: LabCluster;
+  /** Its id in the cluster (`msid`). */
+  readonly mgmtId?: bigint;
   /** First sequence number of every link; random, and above 2^53, unless given. */
   readonly firstSequence?: bigint;
   /** Hears what happens, one line each. */
   readonly log?: (line: string) => void;
+}
+
+/** What the servers of one cluster share in their database: a host is the same host at each of them. */
+export class LabCluster {
+  readonly #hostIds = new Map<string, bigint>();
+
+  hostId(guid: string): bigint {
+    const id = this.#hostIds.get(guid) ?? 42n + BigInt(this.#hostIds.size);
+    this.#hostIds.set(guid, id);
+    return id;
+  }
 }
 
 /** A host as the server has it. */
@@ -72,21 +88,26 @@ const defaultTimeout = 10_000;
 export class LabManagementServer {
   readonly behaviours: LabBehaviours = usualBehaviours();
   readonly authority: Authority;
-  readonly mgmtId = 90_520_735_428_613n;
+  readonly mgmtId: bigint;
+  readonly cluster: LabCluster;
   /** What the real server would log as an error or lose silently. */
   readonly anomalies: string[] = [];
   readonly #options: LabManagementServerOptions;
   readonly #server: Server;
+  readonly #secureContext: SecureContext;
   readonly #sockets = new Set<Socket>();
   readonly #hosts = new Map<bigint, HostRow>();
   readonly #probes = new Set<() => void>();
   readonly #stopping = new AbortController();
-  #nextHostId = 42n;
   #startups = 0;
 
   constructor(options: LabManagementServerOptions = {}) {
     this.#options = options;
+    this.mgmtId = options.mgmtId ?? 90_520_735_428_613n;
+    this.cluster = options.cluster ?? new LabCluster();
     this.authority = options.authority ?? createAuthority();
+    const { keyPem: key, pem: cert } = this.authority;
+    this.#secureContext = FramedTlsLink.context({ key, cert, ca: cert });
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
   }
 
@@ -198,9 +219,7 @@ export class LabManagementServer {
     const link = FramedTlsLink.server(
       socket,
       {
-        key: this.authority.keyPem,
-        cert: this.authority.pem,
-        ca: this.authority.pem,
+        secureContext: this.#secureContext,
         requestCert: true,
         rejectUnauthorized: this.#options.strict ?? false,
       },
@@ -217,8 +236,15 @@ export class LabManagementServer {
     });
     link.secured().then(
       () => {
-        if (!this.#options.strict || namesAddress(link.peerCertificate(), source)) return;
-        this.#note(`refused ${source}: its certificate does not name it`);
+        if (!this.#options.strict) return;
+        const certificate = link.peerCertificate();
+        const fault = !namesAddress(certificate, source)
+          ? 'does not name it'
+          : !this.behaviours.allowExpired && hasExpired(certificate!)
+            ? 'has expired'
+            : null;
+        if (fault === null) return;
+        this.#note(`refused ${source}: its certificate ${fault}`);
         link.destroy();
       },
       (error: unknown) => this.#note(`no handshake with ${source}: ${(error as Error).message}`),
@@ -296,7 +322,10 @@ export class LabManagementServer {
     }
     await connection.send([cleanupNetworkRulesCommand()]);
     for (let turn = 0; turn < readyCommands; turn += 1) {
-      const [ready] = await connection.send([readyCommand(host, turn > 0)], { wait: 60, timeout: 60_000 });
+      const [ready] = await connection.send([readyCommand(host, turn > 0 ? this.behaviours.servers : null)], {
+        wait: 60,
+        timeout: 60_000,
+      });
       if (ready?.className !== answerClass.ReadyAnswer || !ready.result) {
         this.#anomaly(`ReadyCommand answered by ${ready?.className ?? 'nothing'}: the host is disconnected`);
         connection.link.destroy();
@@ -311,7 +340,7 @@ export class LabManagementServer {
     const guid = textField(startup, 'guid') ?? '';
     const old = [...this.#hosts.values()].find((row) => row.host.guid === guid);
     const host: LabHost = {
-      hostId: old?.host.hostId ?? this.#nextHostId++,
+      hostId: this.cluster.hostId(guid),
       guid,
       startup,
       knownId: textField(startup, 'id'),
@@ -358,14 +387,14 @@ export class LabManagementServer {
             ),
     });
     this.#changed();
-    const { pingAnswer, sendStartup } = this.behaviours;
+    const { pingAnswer, sendStartup, servers } = this.behaviours;
     if (pingAnswer === 'never') return;
     if (pingAnswer > 0) await delay(pingAnswer, undefined, { signal: this.#stopping.signal });
     this.behaviours.sendStartup = false;
     connection.answer(header, answerClass.PingAnswer, {
       _command: new RawJson(entry.text),
       sendStartup,
-      avoidMsList: [],
+      avoidMsList: servers.avoid,
       reconcileCommands: [],
     });
   }
@@ -414,12 +443,12 @@ export class LabManagementServer {
   }
 }
 
-function readyCommand(host: LabHost, withServers: boolean): LabCommand {
-  const servers = {
-    msHostList: ['127.0.0.1'],
-    avoidMsHostList: [],
-    lbAlgorithm: 'static',
-    lbCheckInterval: 0,
+function readyCommand(host: LabHost, list: LabServerList | null): LabCommand {
+  const servers = list && {
+    msHostList: list.hosts,
+    avoidMsHostList: list.avoid,
+    lbAlgorithm: list.algorithm,
+    lbCheckInterval: list.checkInterval,
     enableHumanReadableSizes: true,
     arch: 'x86_64',
   };
@@ -430,7 +459,7 @@ function readyCommand(host: LabHost, withServers: boolean): LabCommand {
       hostId: host.hostId,
       hostUuid: hostUuid(host.hostId),
       hostName: textField(host.startup, 'name'),
-      ...(withServers ? servers : {}),
+      ...servers,
     },
     inSequence: true,
   };
@@ -438,6 +467,10 @@ function readyCommand(host: LabHost, withServers: boolean): LabCommand {
 
 function hostUuid(hostId: bigint): string {
   return `0f9e8d7c-6b5a-4a3b-8c2d-${hostId.toString().padStart(12, '0')}`;
+}
+
+function hasExpired(der: Buffer): boolean {
+  return Date.parse(new X509Certificate(der).validTo) <= Date.now();
 }
 
 /** The stock trust manager looks for the source address in the SAN; it does not verify the issuer. */

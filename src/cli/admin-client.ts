@@ -1,7 +1,9 @@
 import type { JsonValue } from '../../plugin-api/index.ts';
 import { CodedError, type ErrorParts } from '../../plugin-api/index.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
-import type { Target } from './credentials.ts';
+import type { Target, Trust } from './credentials.ts';
+import { isUntrusted, sendRequest, textOf } from './http-request.ts';
+import type { IncomingMessage } from 'node:http';
 
 /** A refusal as the service told it, with its problems where it listed some. */
 export class RefusedError extends CodedError {
@@ -46,6 +48,11 @@ export class AdminClient {
     return `Bearer ${this.#target.token.reveal()}`;
   }
 
+  /** For requests that are not made here. */
+  get trust(): Trust {
+    return this.#target.trust;
+  }
+
   get<T>(path: string): Promise<T> {
     return this.call<T>('GET', path);
   }
@@ -53,20 +60,18 @@ export class AdminClient {
   /** `path` begins with `/` and is below `/api/v1`; what the service answers is trusted to be of the asked-for shape. */
   async call<T>(method: string, path: string, options: CallOptions = {}): Promise<T> {
     const response = await this.#send(method, `/api/v1${path}`, options);
-    if (response.status === 204) return undefined as T;
+    const { statusCode } = response;
+    const answer = await this.#textOf(response);
+    if (statusCode === 204) return undefined as T;
     try {
-      return (await response.json()) as T;
+      return JSON.parse(answer) as T;
     } catch (cause) {
-      throw this.#unreachable(
-        'what answers there is not csbm',
-        `HTTP ${response.status} without JSON`,
-        cause,
-      );
+      throw this.#unreachable('what answers there is not csbm', `HTTP ${statusCode} without JSON`, cause);
     }
   }
 
   async metrics(): Promise<string> {
-    return (await this.#send('GET', '/metrics', {})).text();
+    return this.#textOf(await this.#send('GET', '/metrics', {}));
   }
 
   /** The lines of a streamed answer, parsed, as they come; empty ones are left out. */
@@ -74,7 +79,7 @@ export class AdminClient {
     const response = await this.#send('GET', `/api/v1${path}`, { signal });
     let rest = '';
     try {
-      for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
         const lines = (rest + chunk).split('\n');
         rest = lines.pop()!;
         for (const line of lines) if (line !== '') yield JSON.parse(line);
@@ -94,31 +99,48 @@ export class AdminClient {
   }
 
   unreachable(cause: unknown): ServiceError {
+    if (isUntrusted(cause))
+      return new ServiceError({
+        code: 'service.untrusted',
+        what: 'the certificate of the service is not trusted',
+        where: this.url,
+        said: reasonOf(cause),
+        cause,
+      });
     return this.#unreachable('the service does not answer', reasonOf(cause), cause);
   }
 
-  async #send(method: string, path: string, { body, text, signal }: CallOptions): Promise<Response> {
-    let response: Response;
+  async #send(method: string, path: string, { body, text, signal }: CallOptions): Promise<IncomingMessage> {
+    const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
+    let response: IncomingMessage;
     try {
-      response = await fetch(`${this.url}${path}`, {
+      response = await sendRequest(new URL(`${this.url}${path}`), this.trust, {
         method,
-        redirect: 'error',
         headers: {
           authorization: this.authorization,
           accept: 'application/json',
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...(text !== undefined && { 'content-type': 'text/plain; charset=utf-8' }),
+          ...(payload !== undefined && { 'content-length': Buffer.byteLength(payload) }),
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-        ...(text !== undefined && { body: text }),
-        ...(signal && { signal }),
+        ...(payload !== undefined && { body: payload }),
+        signal,
       });
     } catch (cause) {
       if (signal?.aborted) throw signal.reason;
       throw this.unreachable(cause);
     }
-    if (response.ok) return response;
-    throw this.refusal(response.status, await response.text());
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    throw this.refusal(status, await this.#textOf(response));
+  }
+
+  async #textOf(response: IncomingMessage): Promise<string> {
+    try {
+      return await textOf(response);
+    } catch (cause) {
+      throw this.unreachable(cause);
+    }
   }
 
   #unreachable(what: string, said: string, cause?: unknown): ServiceError {

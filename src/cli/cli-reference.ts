@@ -11,7 +11,9 @@ This page is generated from \`src/cli\`. To make it anew: \`node --import tsx sr
   of the csbm.yaml here, else \`http://127.0.0.1:8440\`.
 - The token: \`--token-file\`, else \`CSBM_TOKEN\`, else the file in \`CSBM_TOKEN_FILE\`, else \`admin.token\` in the state folder of the
   csbm.yaml here. That last one is never sent to another machine than this. A token is never an argument: those are seen
-  by everybody on the machine. Over networks that are not yours, put TLS in front of the service and give an \`https\` URL.
+  by everybody on the machine.
+- An \`https\` service must show a certificate of a well-known CA, or of the one that \`--ca\` or \`CSBM_CA\` names (PEM); the URL must
+  call it by a name or address in that certificate. \`--insecure\` believes any certificate, for this one call.
 - Secrets of BMCs come from the environment, a file, or a prompt that does not show them.
 - \`--json\` prints one JSON document on standard output, \`{"error": {"code", "retry", "what", ...}}\` when it failed. Without it
   there are tables for people. Errors are told on standard error: what, where, what the device said, what to do.
@@ -20,8 +22,8 @@ This page is generated from \`src/cli\`. To make it anew: \`node --import tsx sr
   looking on: the operation goes on. A service that restarts meanwhile is waited for.
 - \`--plan\` says what an operation would do, and does nothing. \`--reason\` is kept with the operation, for whoever asks why.
 
-In the tables, verbs of the service have \`--url\`, \`--token-file\` and \`--json\` besides what is listed; those marked _operation_
-have \`--plan\`, \`--reason\`, \`--follow\` and \`--no-follow\` too.
+In the tables, verbs of the service have \`--url\`, \`--token-file\`, \`--ca\`, \`--insecure\` and \`--json\` besides what is listed;
+those marked _operation_ have \`--plan\`, \`--reason\`, \`--follow\` and \`--no-follow\` too.
 `;
 
 const exits: readonly (readonly [string, string])[] = [
@@ -36,6 +38,7 @@ const environment: readonly (readonly [string, string])[] = [
   ['`CSBM_URL`', 'where the service is'],
   ['`CSBM_TOKEN`', 'the token for it'],
   ['`CSBM_TOKEN_FILE`', 'file with that token'],
+  ['`CSBM_CA`', 'file with the CA of an https service'],
   ['`CSBM_CONFIG`', 'csbm.yaml, for `serve` and `config`, and to find the local service'],
   ['`CSBM_BMC_PASSWORD`', 'password of the BMC, for `machine enrol` and `power`'],
   ['`CSBM_BMC_KG`', 'BMC key (Kg), for `machine enrol`'],
@@ -44,7 +47,7 @@ const environment: readonly (readonly [string, string])[] = [
 ];
 
 /** Options that the preface explains once: those of every verb of the service, and those of every operation. */
-const serviceOptions = ['--url', '--token-file', '--json'];
+const serviceOptions = ['--url', '--token-file', '--ca', '--insecure', '--json'];
 const operationOptions = ['--plan', '--reason', '--follow', '--no-follow'];
 
 /** The text of docs/cli.md: every verb with its arguments, meaning and options. */

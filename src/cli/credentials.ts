@@ -12,20 +12,61 @@ export interface Target {
   /** Without a slash at its end. */
   readonly url: string;
   readonly token: Secret;
+  readonly trust: Trust;
+}
+
+/** Which certificates of an https service are believed. */
+export interface Trust {
+  /** PEM of the CAs that are, instead of the well-known ones; null = those. */
+  readonly ca: string | null;
+  /** Any certificate is: only ever because a person said so in this very call. */
+  readonly insecure: boolean;
 }
 
 export interface TargetOptions {
   readonly url?: string | undefined;
   readonly tokenFile?: string | undefined;
+  readonly ca?: string | undefined;
+  readonly insecure?: true | undefined;
 }
 
 /**
  * Finds the service: `--url`, `CSBM_URL`, the local csbm.yaml, the default; and a token for it: `--token-file`, `CSBM_TOKEN`,
  * `CSBM_TOKEN_FILE`, the token file of the local csbm.yaml. The last is this machine's administrator and is never sent to
- * another one.
+ * another one. What is believed of an https service: `--ca`, `CSBM_CA`, else the well-known CAs.
  * @throws ServiceError `cli.usage`, `request.unauthenticated`, `config.invalid`
  */
 export async function findTarget(options: TargetOptions, terminal: Terminal): Promise<Target> {
+  return { ...(await findService(options, terminal)), trust: trustOf(options, terminal) };
+}
+
+function trustOf(options: TargetOptions, { cwd, env }: Terminal): Trust {
+  const insecure = options.insecure === true;
+  const file = options.ca ?? (env['CSBM_CA'] || undefined);
+  if (file === undefined) return { ca: null, insecure };
+  const path = resolve(cwd, file);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
+    throw unusableCa(path, `cannot be read (${why})`);
+  }
+  // Without this an empty file would mean that nobody is trusted, and say so only as a failed handshake.
+  if (!/-----BEGIN CERTIFICATE-----/.test(text)) throw unusableCa(path, 'holds no certificate in PEM');
+  return { ca: text, insecure };
+}
+
+function unusableCa(path: string, what: string): ServiceError {
+  return new ServiceError({
+    code: 'cli.failed',
+    what: `the CA file ${what}`,
+    where: path,
+    remedy: 'name the PEM file of the CA that issued the certificate of the service: --ca or CSBM_CA',
+  });
+}
+
+async function findService(options: TargetOptions, terminal: Terminal): Promise<Omit<Target, 'trust'>> {
   const { env } = terminal;
   const given = options.url ?? (env['CSBM_URL'] || undefined);
   const file = options.tokenFile ?? (env['CSBM_TOKEN'] ? undefined : env['CSBM_TOKEN_FILE'] || undefined);
@@ -57,7 +98,8 @@ async function localConfig({ cwd, env }: Terminal): Promise<LoadedConfig> {
 function localUrl({ config: { http } }: LoadedConfig): string {
   if (http.port === 0) return defaultUrl;
   const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[http.host] ?? http.host;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${http.port}`;
+  const scheme = http.tls.certFile === undefined ? 'http' : 'https';
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${http.port}`;
 }
 
 function checkUrl(text: string): string {

@@ -28,6 +28,11 @@ const verbs: readonly Verb[] = [
     load: async (terminal) => (await import('./admin/machine.ts')).machineCommand(terminal),
   },
   {
+    name: 'console',
+    summary: "a machine's serial console",
+    load: async (terminal) => (await import('./admin/console.ts')).consoleCommand(terminal),
+  },
+  {
     name: 'operation',
     alias: 'op',
     summary: 'journaled work on machines: see, follow, cancel, retry',
@@ -65,8 +70,11 @@ const verbs: readonly Verb[] = [
   },
   {
     name: 'power',
-    summary: 'act on a BMC directly, without the service',
-    load: async () => (await import('./direct/power.ts')).powerCommand(),
+    summary: 'power: act on a BMC directly, or see what the service knows of a machine',
+    load: async (terminal) => {
+      const [direct, admin] = await Promise.all([import('./direct/power.ts'), import('./admin/power.ts')]);
+      return admin.machinePowerVerbs(direct.powerCommand(), terminal);
+    },
   },
   {
     name: 'switch',
@@ -75,8 +83,12 @@ const verbs: readonly Verb[] = [
   },
   {
     name: 'cloudstack',
-    summary: 'read and write frames of the CloudStack agent protocol',
-    load: async () => (await import('./direct/cloudstack.ts')).cloudstackCommand(),
+    summary: 'what the service does by its API; frames of the agent protocol',
+    load: async (terminal) => {
+      const group = (await import('./direct/cloudstack.ts')).cloudstackCommand();
+      (await import('./admin/cloudstack.ts')).addCloudstackVerbs(group, terminal);
+      return group;
+    },
   },
   {
     name: 'native',

@@ -1,19 +1,48 @@
 import { createHash } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
-import type { Clock, Secret } from '../../plugin-api/index.ts';
-import type { Principal, PrincipalRecord, Role } from '../core/access/principal.ts';
-import type { Storage } from '../core/storage/storage.ts';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { minutes, type Clock, type Secret } from '../../plugin-api/index.ts';
+import type { Asker, Principal, PrincipalRecord, Role } from '../core/access/principal.ts';
+import { authorise } from '../core/access/rights.ts';
+import { parseScope, wholeScope } from '../core/access/scope.ts';
+import type { Storage, Tx } from '../core/storage/storage.ts';
+import { FailureLimit, type FailureLimitOptions } from '../kernel/concurrency/failure-limit.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { newToken } from '../kernel/ids/ids.ts';
 
-/** Who may use the admin API: principals with bearer tokens, of which only the hashes are kept. */
+/** A use is written down when the one on record is older than this: not with every request. */
+const useResolution = minutes(5);
+
+/** Tokens that were right lately are let through where their neighbours are throttled; so many are remembered. */
+const rememberedTokens = 1_000;
+
+/** What a new principal is to be. */
+export interface NewPrincipal {
+  readonly name: string;
+  readonly role: Role;
+  readonly scope: string;
+  /** Milliseconds from now until the token ends; null = it does not end by itself. */
+  readonly lifetime: number | null;
+}
+
+/** A token that is shown now and never again. */
+export interface NewToken {
+  readonly token: string;
+  readonly expiresAt: number | null;
+}
+
+/** Who may use the service: principals with bearer tokens, of which only the hashes are kept. */
 export class Access {
   readonly #storage: Storage;
   readonly #clock: Clock;
+  readonly #failures: FailureLimit;
+  /** Hashes of tokens that were right lately, the oldest first. */
+  readonly #right = new Set<string>();
+  #tokenFile: string | null = null;
 
-  constructor(storage: Storage, clock: Clock) {
+  constructor(storage: Storage, clock: Clock, limit: FailureLimitOptions = {}) {
     this.#storage = storage;
     this.#clock = clock;
+    this.#failures = new FailureLimit(clock, limit);
   }
 
   /**
@@ -21,12 +50,16 @@ export class Access {
    * its owner only. Returns the file when it was written.
    */
   async ensureFirstAdmin(token: Secret | null, file: string): Promise<string | null> {
-    const admins = await this.#storage.run(async (tx) =>
-      (await tx.principals.list()).filter((p) => p.role === 'admin' && p.revokedAt === null),
-    );
-    if (admins.length > 0) return null;
+    this.#tokenFile = file;
+    const known = await this.#storage.run((tx) => tx.principals.list());
+    const now = this.#clock.now();
+    if (known.some((one) => one.role === 'admin' && isValid(one, now))) return null;
     const text = token?.reveal() ?? newToken();
-    await this.#insert('admin', 'admin', '*', text);
+    // A revoked principal keeps its name.
+    const taken = new Set(known.map((one) => one.name));
+    let name = 'admin';
+    for (let n = 2; taken.has(name); n += 1) name = `admin-${n}`;
+    await this.#insert({ name, role: 'admin', scope: wholeScope, lifetime: null }, text);
     if (token) return null;
     if (existsSync(file))
       throw new ServiceError({
@@ -39,48 +72,152 @@ export class Access {
   }
 
   /** A new principal; its token is returned once and never kept. */
-  async create(name: string, role: Role, scope: string): Promise<string> {
-    if (!/^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/.test(name))
-      throw new ServiceError({ code: 'request.invalid', what: `"${name}" is not a name for a principal` });
+  async create(wanted: NewPrincipal, by: Asker): Promise<NewToken> {
+    authorise(by, 'principal.manage');
+    if (!/^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/.test(wanted.name))
+      throw new ServiceError({
+        code: 'request.invalid',
+        what: `"${wanted.name}" is not a name for a principal`,
+      });
+    parseScope(wanted.scope);
     const token = newToken();
-    await this.#insert(name, role, scope, token);
-    return token;
+    return { token, expiresAt: await this.#insert(wanted, token) };
   }
 
-  /** @throws ServiceError `request.unauthenticated` */
-  async authenticate(token: string): Promise<Principal> {
+  /**
+   * Who comes with this token.
+   * @param source the caller's address: too many wrong tokens from there, and it has to wait
+   * @throws ServiceError `request.unauthenticated`, `access.throttled`
+   */
+  async authenticate(token: string, source: string): Promise<Principal> {
+    const tokenHash = hash(token);
+    // Others behind the same address must not be locked out by one that keeps trying a revoked token.
+    if (!this.#right.has(tokenHash)) this.refuseThrottled(source);
     // A token of 256 random bits is looked up by its hash: nothing about it can be learned from the time that takes.
-    const principal = await this.#storage.run((tx) => tx.principals.findByTokenHash(hash(token)));
-    if (!principal || principal.revokedAt !== null)
-      throw new ServiceError({ code: 'request.unauthenticated', what: 'the token is not valid' });
-    return principal;
+    const found = await this.#storage.run(async (tx) => {
+      const principal = await tx.principals.findByTokenHash(tokenHash);
+      const now = this.#clock.now();
+      if (principal && isValid(principal, now) && now - (principal.lastUsedAt ?? 0) > useResolution)
+        await tx.principals.used(principal.name, now);
+      return principal;
+    });
+    if (found && isValid(found, this.#clock.now())) {
+      this.#remember(tokenHash);
+      return found;
+    }
+    this.#right.delete(tokenHash);
+    this.#failures.fail(source);
+    // Only who had the token learns that it was one.
+    const ended = found !== null && found.revokedAt === null;
+    throw new ServiceError({
+      code: 'request.unauthenticated',
+      what: ended ? 'the token has expired' : 'the token is not valid',
+      ...(ended && { remedy: 'ask an administrator for a new one: csbm principal rotate' }),
+    });
   }
 
-  list(): Promise<readonly PrincipalRecord[]> {
+  /** @throws ServiceError `access.throttled` */
+  refuseThrottled(source: string): void {
+    const wait = this.#failures.wait(source);
+    if (wait > 0)
+      throw new ServiceError({
+        code: 'access.throttled',
+        what: `too many wrong credentials came from ${source}`,
+        remedy: `correct the token, and try again in ${Math.ceil(wait / 1_000)} s`,
+      });
+  }
+
+  list(by: Asker): Promise<readonly PrincipalRecord[]> {
+    authorise(by, 'principal.manage');
     return this.#storage.run((tx) => tx.principals.list());
   }
 
-  async revoke(name: string): Promise<void> {
-    if (!(await this.#storage.run((tx) => tx.principals.revoke(name, this.#clock.now())))) {
-      throw new ServiceError({
-        code: 'request.not-found',
-        what: `there is no principal "${name}" to revoke`,
-      });
-    }
+  /** @throws ServiceError `access.last-admin` */
+  async revoke(name: string, by: Asker): Promise<void> {
+    authorise(by, 'principal.manage');
+    const now = this.#clock.now();
+    const revoked = await this.#storage.run(async (tx) => {
+      await refuseLastAdmin(tx, name, now);
+      return tx.principals.revoke(name, now);
+    });
+    if (!revoked) throw noPrincipal(name, 'revoke');
   }
 
-  async #insert(name: string, role: Role, scope: string, token: string): Promise<void> {
+  /**
+   * Another token for the principal; the one it has is worth nothing from now on. If that one lies in the first
+   * administrator's token file, the file gets the new one.
+   * @param lifetime as in {@link NewPrincipal}
+   * @throws ServiceError `access.last-admin` where the last administrator's token would expire
+   */
+  async rotate(name: string, lifetime: number | null, by: Asker): Promise<NewToken> {
+    authorise(by, 'principal.manage');
+    const token = newToken();
+    const before = await this.#storage.run(async (tx) => {
+      if (lifetime !== null) await refuseLastAdmin(tx, name, this.#clock.now());
+      return tx.principals.findByName(name);
+    });
+    const file = before && this.#fileWith(before.tokenHash);
+    // On disk before it is in force: a crash in between must not leave an administrator without any token.
+    if (file) writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600, flush: true });
+    const expiresAt = lifetime === null ? null : this.#clock.now() + lifetime;
+    const done = await this.#storage.run((tx) => tx.principals.replaceToken(name, hash(token), expiresAt));
+    if (!done) {
+      if (file) rmSync(`${file}.new`, { force: true });
+      throw noPrincipal(name, 'give a new token to');
+    }
+    if (file) renameSync(`${file}.new`, file);
+    return { token, expiresAt };
+  }
+
+  #fileWith(tokenHash: string | null): string | null {
+    const file = this.#tokenFile;
+    if (file === null || tokenHash === null || !existsSync(file)) return null;
+    return hash(readFileSync(file, 'utf8').trim()) === tokenHash ? file : null;
+  }
+
+  async #insert({ name, role, scope, lifetime }: NewPrincipal, token: string): Promise<number | null> {
+    const now = this.#clock.now();
+    const expiresAt = lifetime === null ? null : now + lifetime;
     await this.#storage.run((tx) =>
       tx.principals.insert({
         name,
         role,
         scope,
         tokenHash: hash(token),
-        createdAt: this.#clock.now(),
+        createdAt: now,
         revokedAt: null,
+        expiresAt,
+        lastUsedAt: null,
       }),
     );
+    return expiresAt;
   }
+
+  #remember(tokenHash: string): void {
+    this.#right.delete(tokenHash);
+    this.#right.add(tokenHash);
+    if (this.#right.size > rememberedTokens) this.#right.delete(this.#right.values().next().value!);
+  }
+}
+
+/** After the last one is gone nobody could make another. */
+async function refuseLastAdmin(tx: Tx, name: string, now: number): Promise<void> {
+  const admins = (await tx.principals.list()).filter(
+    (one) => one.role === 'admin' && one.scope === wholeScope && one.expiresAt === null && isValid(one, now),
+  );
+  if (admins.length === 1 && admins[0]!.name === name)
+    throw new ServiceError({
+      code: 'access.last-admin',
+      what: `${name} is the last administrator whose scope is everything and whose token does not expire`,
+    });
+}
+
+function isValid({ revokedAt, expiresAt }: PrincipalRecord, now: number): boolean {
+  return revokedAt === null && (expiresAt === null || now < expiresAt);
+}
+
+function noPrincipal(name: string, what: string): ServiceError {
+  return new ServiceError({ code: 'request.not-found', what: `there is no principal "${name}" to ${what}` });
 }
 
 function hash(token: string): string {

@@ -165,7 +165,7 @@ async function takeInventory(run: StepRun, progress: PhaseProgress): Promise<Out
 }
 
 function asInventoried(machine: Machine, inventory: Inventory): Partial<Machine> {
-  const { cpus, memoryBytes, architecture, product, serial, disks, nics } = inventory;
+  const { cpus, memoryBytes, architecture, firmware, product, serial, disks, nics } = inventory;
   const known = machine.nics.map((nic) => nic.mac);
   const rank = (mac: (typeof known)[number]): number =>
     known.includes(mac) ? known.indexOf(mac) : known.length;
@@ -173,6 +173,8 @@ function asInventoried(machine: Machine, inventory: Inventory): Partial<Machine>
     cpus,
     memoryBytes,
     architecture,
+    // How it has really booted: BMCs ask for it with each boot device, and what the enrolment said may be wrong.
+    firmware,
     product,
     serial,
     disks,

@@ -1,5 +1,15 @@
-import { CodedError, parseMac, type Mac, type NicFacts, type Secret } from '../../plugin-api/index.ts';
-import type { Requester } from '../core/access/principal.ts';
+import {
+  CodedError,
+  parseMac,
+  type Duration,
+  type Mac,
+  type NicFacts,
+  type PowerState,
+  type Secret,
+} from '../../plugin-api/index.ts';
+import type { Asker } from '../core/access/principal.ts';
+import { authorise, authoriseOn, type Action } from '../core/access/rights.ts';
+import type { MachinePlace } from '../core/access/scope.ts';
 import type { CloudPlace, Machine, MachineId } from '../core/machine/machine.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
@@ -20,6 +30,7 @@ export interface Enrolment {
     readonly password: Secret;
     readonly kg?: Secret | undefined;
     readonly minSuite?: 3 | 17 | undefined;
+    readonly privilege?: 'operator' | 'administrator' | undefined;
   };
   readonly firmware?: 'legacy' | 'efi' | undefined;
   readonly wiring?: 'managed' | 'none' | undefined;
@@ -41,15 +52,17 @@ export class Machines {
   /**
    * Enrols a machine; idempotent by BMC address and MACs: the same machine again is updated. A machine that merely showed up
    * on the provisioning network is adopted.
-   * @throws ServiceError `machine.ambiguous` when address and MACs point at different machines.
+   * @throws ServiceError `machine.ambiguous` when address and MACs point at different machines; `access.scope` when the machine,
+   * as it was or as it shall be, lies outside the asker's scope.
    */
-  async enrol(enrolment: Enrolment): Promise<Machine> {
-    const machine = await this.#enrol(enrolment);
+  async enrol(enrolment: Enrolment, by: Asker): Promise<Machine> {
+    authorise(by, 'machine.enrol');
+    const machine = await this.#enrol(enrolment, by);
     this.#world.events.emit('machine', { machineId: machine.id });
     return machine;
   }
 
-  async #enrol(enrolment: Enrolment): Promise<Machine> {
+  async #enrol(enrolment: Enrolment, by: Asker): Promise<Machine> {
     const { clock, storage } = this.#world;
     const macs = enrolment.macs.map(parseMac);
     if (macs.length === 0)
@@ -63,7 +76,12 @@ export class Machines {
       });
     }
     return storage.run(async (tx) => {
-      const known = await this.#known(tx, enrolment, macs);
+      // By the name that the asker gave: it is not told what stands outside its scope.
+      const mine = <T extends MachinePlace>(machine: T): T => {
+        authoriseOn(by, 'machine.enrol', machine, enrolment.hostname);
+        return machine;
+      };
+      const known = await this.#known(tx, enrolment, macs, mine);
       if (known) {
         if (await tx.journal.active(known.id))
           throw new ServiceError({
@@ -71,16 +89,16 @@ export class Machines {
             what: 'an operation is running',
             where: known.hostname,
           });
-        return tx.machines.update({ ...known, ...described(known.id, enrolment, macs, known) });
+        return tx.machines.update(mine({ ...known, ...described(known.id, enrolment, macs, known) }));
       }
       const twin = await tx.machines.findByHostname(enrolment.hostname);
       if (twin)
         throw new ServiceError({
           code: 'machine.ambiguous',
-          what: `the name ${enrolment.hostname} belongs to machine ${twin.id} with another BMC and other MACs`,
+          what: `the name ${enrolment.hostname} belongs to machine ${mine(twin).id} with another BMC and other MACs`,
         });
       const id = newSystemId() as MachineId;
-      const machine: Machine = {
+      const machine: Machine = mine({
         id,
         state: 'new',
         architecture: 'x86_64',
@@ -95,13 +113,18 @@ export class Machines {
         createdAt: clock.now(),
         version: 1,
         ...described(id, enrolment, macs, null),
-      };
+      });
       await tx.machines.insert(machine);
       return machine;
     });
   }
 
-  async #known(tx: Tx, enrolment: Enrolment, macs: readonly Mac[]): Promise<Machine | null> {
+  async #known(
+    tx: Tx,
+    enrolment: Enrolment,
+    macs: readonly Mac[],
+    check: (machine: Machine) => void,
+  ): Promise<Machine | null> {
     const found = new Map<MachineId, Machine>();
     const byBmc = await tx.machines.findByBmc(enrolment.bmc.host, enrolment.bmc.port ?? 623);
     if (byBmc) found.set(byBmc.id, byBmc);
@@ -109,6 +132,7 @@ export class Machines {
       const byMac = await tx.machines.findByMac(mac);
       if (byMac) found.set(byMac.id, byMac);
     }
+    for (const machine of found.values()) check(machine);
     if (found.size > 1) {
       throw new ServiceError({
         code: 'machine.ambiguous',
@@ -127,16 +151,34 @@ export class Machines {
     return machine;
   }
 
+  /**
+   * The machine that a command names, by system id or hostname.
+   * @throws ServiceError `machine.unknown`; `access.scope` for somebody with a limited scope, also where there is none such
+   */
+  async commanded(by: Asker, action: Action, name: string): Promise<Machine> {
+    const machine = await this.#world.storage.run(
+      async (tx) => (await tx.machines.find(name as MachineId)) ?? (await tx.machines.findByHostname(name)),
+    );
+    authoriseOn(by, action, machine, name);
+    if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine "${name}"` });
+    return machine;
+  }
+
   list(): Promise<readonly Machine[]> {
     return this.#world.storage.run((tx) => tx.machines.list());
   }
 
+  async #authorise(by: Asker, action: Action, id: MachineId): Promise<void> {
+    authoriseOn(by, action, await this.#world.storage.run((tx) => tx.machines.find(id)), id);
+  }
+
   /** Withholds a machine from new claims because a person says so. */
-  async quarantine(id: MachineId, requester: Requester): Promise<Machine> {
+  async quarantine(id: MachineId, by: Asker): Promise<Machine> {
+    await this.#authorise(by, 'machine.withhold', id);
     const error = new CodedError({
       code: 'machine.quarantined',
       retry: 'operator',
-      what: `${requester.principal}: ${requester.reason}`,
+      what: `${by.principal}: ${by.reason}`,
     });
     await this.#world.storage.run((tx) => quarantine(tx, this.#world, id, error, false));
     return this.find(id);
@@ -146,7 +188,8 @@ export class Machines {
    * Lifts a quarantine by a person's word. A machine without clean-disk evidence is not ready by that: it must be erased.
    * @throws ServiceError when it is fenced and its BMC still cannot confirm that it is off.
    */
-  async lift(id: MachineId): Promise<Machine> {
+  async lift(id: MachineId, by: Asker): Promise<Machine> {
+    await this.#authorise(by, 'machine.withhold', id);
     const { power, storage } = this.#world;
     const machine = await this.find(id);
     if (machine.quarantine?.fenced && (await power.state(machine)) !== 'off') {
@@ -182,7 +225,8 @@ export class Machines {
   }
 
   /** Forgets a machine that nobody holds. */
-  async forget(id: MachineId): Promise<void> {
+  async forget(id: MachineId, by: Asker): Promise<void> {
+    await this.#authorise(by, 'machine.forget', id);
     await this.#world.storage.run(async (tx) => {
       const machine = await tx.machines.find(id);
       if (!machine) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
@@ -209,7 +253,22 @@ export class Machines {
    * operation runs, the BMC cannot be read, the machine is withheld (law 7).
    */
   async powerReport(id: MachineId): Promise<ReadonlyMap<string, 'PowerOn' | 'PowerOff'> | null> {
-    const { power, storage } = this.#world;
+    return this.#powerReport(id, (machine) => this.#world.power.state(machine).catch(() => null));
+  }
+
+  /** The same from what was last read in the background, if it is no older than `maxAge`: for reports that come by themselves. */
+  async observedPowerReport(
+    id: MachineId,
+    maxAge: Duration,
+  ): Promise<ReadonlyMap<string, 'PowerOn' | 'PowerOff'> | null> {
+    return this.#powerReport(id, async () => this.#world.power.observed(id, maxAge)?.state ?? null);
+  }
+
+  async #powerReport(
+    id: MachineId,
+    read: (machine: Machine) => Promise<PowerState | null>,
+  ): Promise<ReadonlyMap<string, 'PowerOn' | 'PowerOff'> | null> {
+    const { storage } = this.#world;
     const before = await storage.run(async (tx) => ({
       machine: await tx.machines.find(id),
       claim: await tx.claims.find(id),
@@ -217,7 +276,7 @@ export class Machines {
     }));
     if (!before.machine || before.machine.quarantine || before.active) return null;
     if (!before.claim) return new Map();
-    const state = await power.state(before.machine).catch(() => null);
+    const state = await read(before.machine);
     // An operation may have begun meanwhile and be the reason for what was read.
     const active = await storage.run((tx) => tx.journal.active(id));
     if (state === null || active) return null;
@@ -273,7 +332,7 @@ function described(
       username: bmc.username,
       password: bmc.password,
       kg: bmc.kg ?? null,
-      privilege: 'operator',
+      privilege: bmc.privilege ?? 'operator',
       minSuite: bmc.minSuite ?? 3,
       knownSuite: known?.bmc?.host === bmc.host ? known.bmc.knownSuite : null,
     },

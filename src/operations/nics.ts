@@ -1,4 +1,4 @@
-import type { JsonObject, VlanId } from '../../plugin-api/index.ts';
+import { parseMac, type JsonObject, type VlanId } from '../../plugin-api/index.ts';
 import type { Deployment, TenantNetwork } from '../core/claim/deployment.ts';
 import { vlanOfUri } from '../core/network/nic-plan.ts';
 import { reservedVlans } from '../core/network/port-roles.ts';
@@ -96,7 +96,7 @@ function resolve(
     pure: true,
     run: async (run) => {
       const machine = await run.machine();
-      const { network } = await deploymentOf(run);
+      const { network, nicPlan } = await deploymentOf(run);
       const vlan = vlanOfUri(inputOf(run).broadcastUri);
       if (inputOf(run).defaultNic || vlan === network.native) {
         const what =
@@ -105,6 +105,15 @@ function resolve(
             : 'the default NIC cannot be unplugged';
         throw new ServiceError({ code: 'network.default-nic', what, where: machine.hostname });
       }
+      const mac = parseMac(inputOf(run).mac);
+      const twin = nicPlan.find((entry) => entry.mac === mac);
+      // Plugged, it would keep the instance from its next Start, which takes no MAC twice.
+      if (kind === 'plug-nic' && twin && (twin.kind === 'vlan' ? twin.vlan : network.native) !== vlan)
+        throw new ServiceError({
+          code: 'request.invalid',
+          what: `another NIC of the instance has the MAC ${mac}`,
+          where: machine.hostname,
+        });
       for (const { at } of await run.world.ports.wiring(machine)) {
         const taken = reservedVlans(at).find((reserved) => reserved.vlan === vlan);
         if (taken)

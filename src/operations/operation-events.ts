@@ -1,3 +1,4 @@
+import type { PowerState } from '../../plugin-api/index.ts';
 import type { MachineId } from '../core/machine/machine.ts';
 import type { OperationRecord, StepRecord } from '../core/storage/journal-records.ts';
 
@@ -7,6 +8,8 @@ export interface OperationEvents {
   step: StepRecord;
   /** A machine was enrolled, described anew, or forgotten. */
   machine: { readonly machineId: MachineId };
+  /** The power of a machine was changed by somebody else: a button, another program, a shutdown from within. */
+  power: { readonly machineId: MachineId; readonly state: PowerState };
   /** Something changed outside that the operation may wait for (a boot conversation, say). */
   wake: { readonly operationId: string };
 }

@@ -1,5 +1,7 @@
 import type { Duration, EraseGrade, JsonObject } from '../../plugin-api/index.ts';
-import type { Requester } from '../core/access/principal.ts';
+import { requesterOf, type Asker } from '../core/access/principal.ts';
+import { authorise, authoriseOn, type Action } from '../core/access/rights.ts';
+import { parseScope, wholeScope } from '../core/access/scope.ts';
 import type { Machine, MachineId } from '../core/machine/machine.ts';
 import type { OperationKind, OperationRecord } from '../core/storage/journal-records.ts';
 import type { Tx } from '../core/storage/storage.ts';
@@ -23,12 +25,13 @@ import type { World } from './world.ts';
 /** A command for one machine. */
 export type OperationRequest = {
   readonly machineId: MachineId;
-  readonly requester: Requester;
+  /** Authorised here, whichever door it came through. */
+  readonly requester: Asker;
   readonly wait?: Duration | undefined;
 } & (
   | ({
       readonly kind: 'start';
-      /** The door knows that the instance never ran: `do_pxe` (law 5). */ readonly firstDeployment: boolean;
+      /** The door knows that the instance never ran: `doPxe` (law 5). */ readonly firstDeployment: boolean;
     } & StartOrder)
   | { readonly kind: 'stop'; readonly externalId: string; readonly force: boolean }
   | { readonly kind: 'destroy'; readonly externalId: string; readonly grade?: EraseGrade | undefined }
@@ -101,10 +104,11 @@ export class Operations {
   /**
    * Asks for an operation: begins it, joins the one that is the same command, or waits its turn, as the arbitration table
    * says. Resolves once the operation is journaled.
-   * @throws ServiceError when it is refused.
+   * @throws ServiceError when it is refused: `access.scope`, `request.forbidden`, ...
    */
   async submit(request: OperationRequest): Promise<Submitted> {
     const { storage } = this.#world;
+    await this.#authorise(request);
     for (;;) {
       await this.#settleElsewhere(request);
       const machine = await this.#machine(request.machineId);
@@ -119,7 +123,7 @@ export class Operations {
       const verdict = arbitrate({ ...active, subject: subjectOf(active) }, contender(request));
       if (verdict === 'join') return { operation: active, joined: true };
       if (verdict === 'refuse') throw await this.#busy(machine, active, request);
-      if (verdict === 'cancel') await this.cancel(active.id, request.requester);
+      if (verdict === 'cancel') await this.#cancel(active, request.requester);
       await this.#runner.ended(active.id);
     }
   }
@@ -171,12 +175,18 @@ export class Operations {
     }
   }
 
-  /** Asks a running operation to stop at its next safe point and to undo itself. */
-  async cancel(id: string, requester: Requester): Promise<void> {
+  /**
+   * Asks a running operation to stop at its next safe point and to undo itself.
+   * @throws ServiceError `access.scope`, `request.forbidden`, `operation.conflict` for one that must come to its end
+   */
+  async cancel(id: string, requester: Asker): Promise<void> {
+    await this.#cancel(await this.#operation(id, 'operation.cancel', requester), requester);
+  }
+
+  /** A Stop cancels a Start by its own right: who may stop an instance may end its Start. */
+  async #cancel(operation: OperationRecord, requester: Asker): Promise<void> {
     const { storage, clock } = this.#world;
-    const operation = await storage.run((tx) => tx.journal.find(id));
-    if (!operation)
-      throw new ServiceError({ code: 'request.not-found', what: `there is no operation ${id}` });
+    const { id } = operation;
     if (!lists.of(operation).cancellable) {
       throw new ServiceError({
         code: 'operation.conflict',
@@ -185,7 +195,7 @@ export class Operations {
         where: id,
       });
     }
-    const request = { requester, at: clock.now() };
+    const request = { requester: requesterOf(requester), at: clock.now() };
     if (await storage.run((tx) => tx.journal.requestCancel(id, request))) this.#runner.cancel(id, request);
   }
 
@@ -193,10 +203,8 @@ export class Operations {
    * The request that would ask for an ended operation once more.
    * @throws ServiceError when it has not ended, or ended well.
    */
-  async requestOf(id: string, requester: Requester): Promise<OperationRequest> {
-    const operation = await this.#world.storage.run((tx) => tx.journal.find(id));
-    if (!operation)
-      throw new ServiceError({ code: 'request.not-found', what: `there is no operation ${id}` });
+  async requestOf(id: string, requester: Asker): Promise<OperationRequest> {
+    const operation = await this.#operation(id, null, requester);
     if (operation.endedAt === null || operation.state === 'done') {
       throw new ServiceError({
         code: 'operation.conflict',
@@ -218,7 +226,7 @@ export class Operations {
 
   /** What the request would do, by the same code that would do it (law 8). Nothing is changed. */
   async plan(request: OperationRequest): Promise<readonly PlanSection[]> {
-    const machine = await this.#machine(request.machineId);
+    const machine = await this.#authorise(request);
     const { input } = await this.#world.storage.run((tx) => this.#inputOf(tx, machine, request));
     const list = lists.latest(listName({ kind: request.kind, input }));
     return planOperation(this.#world, list, this.#record(machine, request, input));
@@ -276,7 +284,7 @@ export class Operations {
       joinKey: contender(request).joinKey,
       input,
       context: {},
-      requester: request.requester,
+      requester: requesterOf(request.requester),
       createdAt: now,
       deadlineAt: now + Math.max(0, patience - timings.undoBudget),
       endedAt: null,
@@ -304,7 +312,7 @@ export class Operations {
     });
     switch (request.kind) {
       case 'start': {
-        const { externalId, owner, template, nics, hostname, sshKeys, userData } = request;
+        const { externalId, owner, template, nics, hostname, sshKeys, userData, instanceUuid } = request;
         if (claim && claim.externalId !== externalId) {
           throw new ServiceError({
             code: 'claim.machine-taken',
@@ -329,6 +337,7 @@ export class Operations {
           hostname,
           sshKeys,
           userData,
+          ...(instanceUuid !== undefined && { instanceUuid }),
         });
       }
       case 'stop':
@@ -375,9 +384,14 @@ export class Operations {
     const { storage } = this.#world;
     const claim = await storage.run((tx) => tx.claims.findByExternalId(request.externalId));
     if (!claim || claim.machineId === request.machineId) return;
-    const active = await storage.run((tx) => tx.journal.active(claim.machineId));
+    const [active, holder] = await storage.run(
+      async (tx) =>
+        [await tx.journal.active(claim.machineId), await tx.machines.find(claim.machineId)] as const,
+    );
+    // What becomes of the instance over there is for whoever may say so.
+    authoriseOn(request.requester, 'operation.start', holder, claim.machineId);
     if (active?.kind === 'start' && active.joinKey === request.externalId) {
-      await this.cancel(active.id, request.requester);
+      await this.#cancel(active, request.requester);
       await this.#runner.ended(active.id);
     }
     await storage.run(async (tx) => {
@@ -442,6 +456,8 @@ export class Operations {
         grade,
         requester: {
           principal: 'csbm',
+          role: 'admin',
+          scope: wholeScope,
           door: 'service',
           reason: 'a failed start may have written to its disks',
         },
@@ -453,6 +469,30 @@ export class Operations {
         'erase after a failed start not begun',
       ),
     );
+  }
+
+  /** By the machine as it is now: it may have been moved to another pool since it was found. */
+  async #authorise({ machineId, kind, requester }: OperationRequest): Promise<Machine> {
+    const machine = await this.#world.storage.run((tx) => tx.machines.find(machineId));
+    authoriseOn(requester, `operation.${kind}`, machine, machineId);
+    return machine ?? this.#machine(machineId);
+  }
+
+  /** An operation that the requester may touch; for one that does not exist as for one outside the scope. */
+  async #operation(id: string, action: Action | null, requester: Asker): Promise<OperationRecord> {
+    if (action !== null) authorise(requester, action);
+    const [operation, machine] = await this.#world.storage.run(async (tx) => {
+      const found = await tx.journal.find(id);
+      return [found, found && (await tx.machines.find(found.machineId))] as const;
+    });
+    const scope = parseScope(requester.scope);
+    if (operation && (machine ? scope.includes(machine) : scope.whole)) return operation;
+    if (scope.whole)
+      throw new ServiceError({ code: 'request.not-found', what: `there is no operation ${id}` });
+    throw new ServiceError({
+      code: 'access.scope',
+      what: `the scope of ${requester.principal} (${requester.scope}) has no operation ${id}`,
+    });
   }
 
   #machine(id: MachineId): Promise<Machine> {

@@ -6,6 +6,8 @@ import {
   type RackConfig,
   type RackSwitch,
 } from '../../rack-config/index.ts';
+import type { Asker } from '../core/access/principal.ts';
+import { authorise } from '../core/access/rights.ts';
 import { connectedPorts, type Switch, type Wire } from '../core/rack/wiring.ts';
 import type { Storage, Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
@@ -30,7 +32,8 @@ export class Racks {
   }
 
   /** @throws RackConfigError naming line, path and remedy of each problem; ServiceError `rack.in-use` naming machines. */
-  async upload(text: string): Promise<RackUpload> {
+  async upload(text: string, by: Asker): Promise<RackUpload> {
+    authorise(by, 'rack.write');
     const config = parseRackConfig(text, this.#types);
     // Secrets are fetched before the unit of work: files may be slow.
     const resolved = config.switches.map((at) => this.#resolve(at));

@@ -42,6 +42,8 @@ export interface StartOrder {
   readonly hostname: string;
   readonly sshKeys: readonly string[];
   readonly userData: string | null;
+  /** CloudStack's UUID of the instance, where the door knows it. */
+  readonly instanceUuid?: string | undefined;
 }
 
 /** A Start as it is journaled. */
@@ -136,6 +138,7 @@ function claimMachine(): Step<StartContext> {
         holder: 'instance',
         externalId: input.externalId,
         owner: input.owner,
+        instanceUuid: input.instanceUuid ?? null,
         since: run.world.clock.now(),
         version: 1,
       });
@@ -182,6 +185,7 @@ function resolve(): Step<StartContext> {
       const machine = await run.machine();
       const images = await run.world.engine(machine.engine).images();
       const image = mapTemplate(inputOf(run).template, images);
+      await refuseSpoilt(run, machine, image.name);
       const found = await resolveNetwork(run, machine, image);
       return done(
         `image ${image.name}; ${describeLink(found.planned.plan)}; VLAN ${found.planned.native} untagged` +
@@ -192,6 +196,17 @@ function resolve(): Step<StartContext> {
     },
     undo: { none: 'it touches nothing' },
   };
+}
+
+/** An image whose file is gone would be missed only by a machine that has booted for it, and by every next one too. */
+async function refuseSpoilt(run: Run, machine: Machine, image: string): Promise<void> {
+  const fault = (await run.world.engine(machine.engine).imageFault?.(image)) ?? null;
+  if (fault === null) return;
+  throw new ServiceError({
+    code: 'image.storage',
+    what: fault,
+    remedy: 'remove the image and upload it again',
+  });
 }
 
 /** The operation's deployment exists, and the disks stop being clean, from the moment the machine may write. */

@@ -279,7 +279,7 @@ describe('csbm: verbs of the service', () => {
     assert.equal((await run(['machine', 'list'], { env })).code, 0);
     const refused = await run(['machine', 'quarantine', 'node-1'], { env });
     assert.equal(refused.code, 1);
-    assert.match(refused.err, /may only read \[request\.forbidden\]/);
+    assert.match(refused.err, /does not include machine\.withhold \[request\.forbidden\]/);
     assert.match((await run(['principal', 'list'])).out, /^eyes +viewer +\* /m);
     assert.equal((await run(['principal', 'revoke', 'eyes'])).code, 0);
     assert.match((await run(['machine', 'list'], { env })).err, /\[request\.unauthenticated\]/);

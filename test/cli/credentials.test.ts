@@ -54,7 +54,10 @@ describe('csbm: where the service is, and the token for it', () => {
     const port = new URL(url).port;
     mkdirSync(join(folder, 'state'));
     writeFileSync(join(folder, 'state', 'admin.token'), 'yaml-token');
-    writeFileSync(join(folder, 'csbm.yaml'), `stateDir: ./state\nhttp: {host: 0.0.0.0, port: ${port}}\n`);
+    writeFileSync(
+      join(folder, 'csbm.yaml'),
+      `stateDir: ./state\nhttp: {host: 0.0.0.0, port: ${port}, allowPlain: true}\n`,
+    );
     assert.equal((await alarms([])).code, 0);
     assert.equal((await alarms(['--url', `${url}/`], { CSBM_URL: 'http://127.0.0.1:1' })).code, 0);
     assert.deepEqual(seen, ['Bearer yaml-token', 'Bearer yaml-token']);

@@ -10,6 +10,7 @@ const verbs = [
   'serve',
   'status',
   'machine',
+  'console',
   'operation',
   'rack',
   'image',

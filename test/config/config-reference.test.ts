@@ -29,7 +29,7 @@ describe('configuration reference', () => {
   it('shows the defaults that the loader gives', () => {
     const { config } = loadConfig({ env: {}, cwd: '/nowhere' });
     const rows = configReference();
-    assert.match(rows, new RegExp(`\`port\` +\\| whole number \\| \`${config.http.port}\``));
+    assert.match(rows, new RegExp(`\`port\` +\\| whole number +\\| \`${config.http.port}\``));
     assert.match(rows, /`file` +\| path +\| `<stateDir>\/csbm.sqlite`/);
     assert.equal(config.store.file, '/nowhere/.csbm/csbm.sqlite');
   });

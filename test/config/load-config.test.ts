@@ -51,9 +51,15 @@ describe('configuration', () => {
       assert.equal(config.stateDir, join(folder, '.csbm'));
       assert.deepEqual(config.store, { type: 'sqlite', file: join(folder, '.csbm/csbm.sqlite') });
       assert.equal(config.secrets.keyFile, join(folder, '.csbm/secret.key'));
-      assert.deepEqual(config.http, { host: '127.0.0.1', port: 8440 });
+      assert.deepEqual(config.http, { host: '127.0.0.1', port: 8440, tls: {}, allowPlain: false });
       assert.equal(config.boot.port, 8480);
-      assert.deepEqual(config.cloudstack.agent, { enabled: false, servers: [], trustAll: false });
+      assert.deepEqual(config.cloudstack.agent, {
+        enabled: false,
+        servers: [],
+        trustAll: false,
+        certificateAddresses: [],
+        certificateWarning: minutes(15 * 24 * 60),
+      });
       assert.equal(config.erase.defaultGrade, 'secure');
       assert.equal(config.timings.powerOff, minutes(1));
     });
@@ -116,11 +122,45 @@ describe('configuration', () => {
     assert.deepEqual(config.power.settings, { x: null });
   });
 
+  describe('the admin API without TLS', () => {
+    const where = (host: string, more = ''): readonly string[] => {
+      try {
+        load(`http: {host: "${host}"${more}}\n`);
+        return [];
+      } catch (error) {
+        return (error as ConfigError).problems.map(({ key, remedy }) => `${key}: ${remedy}`);
+      }
+    };
+
+    it('is for loopback', () => {
+      for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) assert.deepEqual(where(host), []);
+    });
+
+    it('is refused on addresses that others reach, saying what to do', () => {
+      for (const host of ['0.0.0.0', '::', '192.0.2.1', 'csbm.example.org', '127.0.0.1.example.org'])
+        assert.match(where(host).join(), /^http\.host: set http\.tls\.certFile .*http\.allowPlain: true$/);
+    });
+
+    it('is allowed there by a word, and needs none with TLS', () => {
+      assert.deepEqual(where('0.0.0.0', ', allowPlain: true'), []);
+      assert.deepEqual(where('0.0.0.0', ', tls: {certFile: a, keyFile: b}'), []);
+    });
+
+    it('TLS takes both files', () => {
+      assert.match(
+        where('localhost', ', tls: {certFile: a}').join(),
+        /^http\.tls\.certFile: set certFile and keyFile together/,
+      );
+      assert.match(where('localhost', ', tls: {keyFile: a}').join(), /^http\.tls\.keyFile: /);
+    });
+  });
+
   describe('environment', () => {
     it('wins over the file, for every kind of value', () => {
       const { config } = load('http: {port: 1}\ntimings: {powerOff: 9s}\nlog: {level: info}\n', {
         CSBM_HTTP_PORT: '2',
         CSBM_HTTP_HOST: '0.0.0.0',
+        CSBM_HTTP_ALLOW_PLAIN: 'true',
         CSBM_TIMINGS_POWER_OFF: '3s',
         CSBM_TIMINGS_SCALE: '2.5',
         CSBM_LOG_LEVEL: 'debug',
@@ -129,12 +169,13 @@ describe('configuration', () => {
         CSBM_BOOT_PUBLIC_URL: 'https://boot.example.org',
         CSBM_BOOT_HOST: '',
       });
-      assert.deepEqual(config.http, { host: '0.0.0.0', port: 2 });
+      assert.deepEqual(config.http, { host: '0.0.0.0', port: 2, tls: {}, allowPlain: true });
       assert.deepEqual([config.timings.powerOff, config.timings.scale], [seconds(3), 2.5]);
       assert.equal(config.log.level, 'debug');
       assert.equal(config.cloudstack.agent.trustAll, true);
       assert.equal(config.cloudstack.name, '123');
-      assert.deepEqual(config.boot, { host: '127.0.0.1', port: 8480, publicUrl: 'https://boot.example.org' });
+      const { host, port, publicUrl } = config.boot;
+      assert.deepEqual([host, port, publicUrl], ['127.0.0.1', 8480, 'https://boot.example.org']);
     });
 
     it('has a name of its own for every single value', () => {
@@ -142,7 +183,13 @@ describe('configuration', () => {
       assert.equal(new Set(names).size, names.length);
       assert.deepEqual(
         settings.filter(({ env }) => env === null).map(({ path }) => path.join('.')),
-        ['cloudstack.agent.servers', 'power.settings', 'switch.settings', 'provisioning.settings'],
+        [
+          'cloudstack.agent.servers',
+          'cloudstack.agent.certificateAddresses',
+          'power.settings',
+          'switch.settings',
+          'provisioning.settings',
+        ],
       );
     });
 
@@ -227,11 +274,11 @@ describe('configuration', () => {
       ],
       [
         'an unknown key',
-        'http:\n  host: h\n  prot: 1\n',
+        'http:\n  host: localhost\n  prot: 1\n',
         3,
         'http.prot',
         /is unknown/,
-        /use one of: host, port$/,
+        /use one of: host, port, tls, allowPlain$/,
       ],
       [
         'a key in another case',
@@ -275,6 +322,14 @@ describe('configuration', () => {
         /http:\/\//,
       ],
       [
+        'kernel arguments that iPXE would run',
+        'boot:\n  kernelArguments: "quiet || shell"\n',
+        2,
+        'boot.kernelArguments',
+        /is misspelt/,
+        /spaces between them/,
+      ],
+      [
         'a misspelt server, by its place in the list',
         'cloudstack:\n  agent:\n    servers:\n      - a:1\n      - b:99999\n',
         5,
@@ -305,6 +360,14 @@ describe('configuration', () => {
         'cloudstack.agent.trustAll',
         /contradicts/,
         /keep one/,
+      ],
+      [
+        'an address of certificates that is none',
+        'cloudstack:\n  agent:\n    certificateAddresses: [192.0.2.1, example.org]\n',
+        3,
+        'cloudstack.agent.certificateAddresses[1]',
+        /is misspelt/,
+        /IP address/,
       ],
       [
         'a client certificate without key',

@@ -1,8 +1,13 @@
 import { deviceCodes } from '../../plugin-api/device-error.ts';
 import { CodedError, type Retry } from '../../plugin-api/coded-error.ts';
+import { servedCommands } from '../../src/api/cloudstack-agent/command-table.ts';
+import { servedLinkCommands } from '../../src/api/cloudstack-agent/link-commands.ts';
 import { stopRetry } from '../../src/api/cloudstack-agent/stop-retry.ts';
+import { roles } from '../../src/core/access/principal.ts';
+import { actions, isWhole, rights } from '../../src/core/access/rights.ts';
 import { machineTransitions, type MachineState } from '../../src/core/machine/machine.ts';
 import type { OperationKind } from '../../src/core/storage/journal-records.ts';
+import { quirks } from '../../src/drivers/power/ipmi/quirks.ts';
 import { ipmiSettings } from '../../src/drivers/power/ipmi/ipmi-settings.ts';
 import { force10Settings } from '../../src/drivers/switch/force10-cli/index.ts';
 import { serviceCodes } from '../../src/kernel/errors/service-error.ts';
@@ -51,12 +56,27 @@ export function generatedParts(): ReadonlyMap<string, string> {
     ['arbitration', arbitrationTable()],
     ['machine-states', machineStates()],
     ['failures', failureTables()],
+    ['rights', rightsTable()],
     ['stop-retry', stopRetryList()],
+    ['agent-commands', agentCommandTable()],
     // One session at a time is all that the service opens, whatever this setting allows.
     ['force10-settings', settingsTable(force10Settings.shape, force10Settings.parse({}), ['maxSessions'])],
+    ['ipmi-quirks', quirkTable()],
     ['ipmi-settings', settingsTable(ipmiSettings.unwrap().shape, ipmiSettings.parse(undefined))],
     ...stepLists.map((list): [string, string] => [`steps-${list.name}`, stepTable(list)]),
   ]);
+}
+
+function quirkTable(): string {
+  return table(
+    ['Quirk', 'Maker (IANA number)', 'Meaning', 'Source'],
+    quirks.map(({ name, manufacturers, meaning, source }) => [
+      `\`${name}\``,
+      manufacturers.join(', ') || 'only where it is named',
+      meaning,
+      source,
+    ]),
+  );
 }
 
 /** Step texts that no step uses any more. */
@@ -137,6 +157,17 @@ function machineStates(): string {
   ].join('\n\n');
 }
 
+/** Which role may do what, with what takes the whole scope marked. */
+function rightsTable(): string {
+  return table(
+    ['Right', ...roles.map((role) => `\`${role}\``)],
+    actions.map((action) => [
+      `\`${action}\`${isWhole(action) ? ' (whole scope)' : ''}`,
+      ...roles.map((role) => (rights[role].has(action) ? 'yes' : '')),
+    ]),
+  );
+}
+
 const groupTitles: Readonly<Record<string, string>> = {
   power: 'BMC and power',
   switch: 'Switches',
@@ -145,6 +176,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   config: 'Configuration',
   rack: 'Rack config',
   secret: 'Secrets',
+  access: 'Access',
   request: 'Requests',
   machine: 'Machines',
   claim: 'Claims',
@@ -155,6 +187,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   boot: 'Boot service',
   store: 'Database',
   agent: 'CloudStack agent links',
+  cloudstack: "CloudStack's HTTP API",
   service: 'The service, as the command line sees it',
   cli: 'Command line',
   internal: 'Faults of the service',
@@ -184,8 +217,27 @@ function stopRetryList(): string {
     .join('\n');
 }
 
+/** One row for each answer; commands that get the same one for the same reason share it. */
+function agentCommandTable(): string {
+  const commandsOf = new Map<string, string[]>();
+  for (const { command, answerClass, does } of [...servedCommands(), ...servedLinkCommands()]) {
+    const kind = JSON.stringify([answerClass, does]);
+    commandsOf.set(kind, [...(commandsOf.get(kind) ?? []), `\`${javaName(command)}\``]);
+  }
+  const rows = Array.from(commandsOf, ([kind, commands]) => {
+    const [answerClass, does] = JSON.parse(kind) as [string, string];
+    return [commands.join(', '), `\`${javaName(answerClass)}\``, does];
+  });
+  return table(['Command', 'Answer', 'What csbm does'], rows);
+}
+
+/** Most classes are in one package, which is left out. */
+function javaName(className: string): string {
+  return className.replace(/^com\.cloud\.agent\.api\./, '');
+}
+
 /** Numbers with these names count something; all others are times. */
-const counts: readonly string[] = ['jitter', 'busyRetries', 'slotRetries'];
+const counts: readonly string[] = ['jitter', 'busyRetries', 'slotRetries', 'solTries', 'solRefusals'];
 
 function settingsTable(
   shape: Readonly<Record<string, { readonly description?: string | undefined }>>,
@@ -199,7 +251,7 @@ function settingsTable(
     .map(([key, { description = '' }]) => {
       const value = defaults[key];
       const text = Array.isArray(value)
-        ? value.map((each) => shown(key, each)).join(', ')
+        ? value.map((each) => shown(key, each)).join(', ') || 'none'
         : shown(key, value);
       return [`\`${key}\``, `\`${text}\``, description];
     });

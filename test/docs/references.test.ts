@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { csbmProgram } from '../../src/cli/program.ts';
 import { settings } from '../../src/config/config-tree.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
+import { actions } from '../../src/core/access/rights.ts';
 import { force10Type } from '../../src/drivers/switch/force10-cli/index.ts';
 import { failureCodes } from './generated-parts.ts';
 import { anchorsOf, codePieces, pages, root, textOf } from './pages.ts';
@@ -57,8 +58,9 @@ describe('references in the documentation', () => {
 
   it('every setting and failure code that is named exists', () => {
     const known = new Set([
-      ...settings.map((setting) => setting.path.join('.')),
-      ...settings.map((setting) => setting.path[0]!),
+      // With the sections that they are in.
+      ...settings.flatMap(({ path: keys }) => keys.map((_, i) => keys.slice(0, i + 1).join('.'))),
+      ...actions,
       ...Object.keys(failureCodes),
     ]);
     const heads = new Set([...known].map((name) => name.split('.')[0]!));

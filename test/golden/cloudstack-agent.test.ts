@@ -4,6 +4,11 @@ import {
   bareCommand,
   checkNetworkCommand,
   destroyCommand,
+  ipmiSetBootDevCommand,
+  migrateAgentConnectionCommand,
+  setupCertificateCommand,
+  setupKeyStoreCommand,
+  setupMsListCommand,
   startCommand,
   stopCommand,
 } from '../../lab/management-server/commands.ts';
@@ -21,6 +26,12 @@ import {
 } from '../../src/wire/cloudstack/message/answer.ts';
 import { pingRoutingCommand } from '../../src/wire/cloudstack/message/ping-routing-command.ts';
 import { readReadyCommand } from '../../src/wire/cloudstack/message/ready-command.ts';
+import {
+  readAvoidList,
+  readReadyServerList,
+  readServerList,
+} from '../../src/wire/cloudstack/message/server-list.ts';
+import { readSetupCertificateCommand } from '../../src/wire/cloudstack/message/setup-certificate-command.ts';
 import { readStartupAnswer } from '../../src/wire/cloudstack/message/startup-answer.ts';
 import { startupRoutingCommand } from '../../src/wire/cloudstack/message/startup-routing-command.ts';
 import { readStopCommand } from '../../src/wire/cloudstack/message/stop-command.ts';
@@ -127,6 +138,22 @@ describe('answers to golden requests', () => {
         answerEntry(answerClass.ReadyAnswer, { result: false, details: 'PXE service not ready' }),
       ],
       ['shutdown-answer', answerEntry(answerClass.Answer, { result: true })],
+      ['cron-answer', answerEntry(answerClass.Answer, { result: true })],
+      ['setup-ms-list-answer', answerEntry(answerClass.SetupMSListAnswer, { result: true })],
+      ['agent-control-answer', answerEntry(answerClass.AgentControlAnswer, { result: true })],
+      [
+        'migrate-agent-connection-answer-fail',
+        answerEntry(answerClass.MigrateAgentConnectionAnswer, { result: false, details: 'no other server' }),
+      ],
+      [
+        'setup-keystore-answer',
+        answerEntry(answerClass.SetupKeystoreAnswer, {
+          result: true,
+          fields: {
+            csr: '-----BEGIN CERTIFICATE REQUEST-----\nMIICijCCAXICAQAwRTELMAkGA1UEBhMCQVU=\n-----END CERTIFICATE REQUEST-----\n',
+          },
+        }),
+      ],
       ['unsupported-answer', unsupportedAnswer('com.cloud.agent.api.baremetal.IpmiBootorResetCommand')],
     ];
     for (const [name, entry] of cases) assert.equal(composeBody([entry]), vector(name).json, name);
@@ -200,6 +227,34 @@ describe('golden messages are read', () => {
     assert.match(readReadyCommand(entryOf('ready-rejected')).refusal!, /No resource state adapter response/);
   });
 
+  it('lists of servers, in all the commands that carry one', () => {
+    const told = { hosts: ['10.0.0.11', '10.0.0.12'], avoid: ['10.0.0.13'] };
+    assert.deepEqual(readReadyServerList(entryOf('ready-full')), {
+      ...told,
+      algorithm: 'static',
+      checkInterval: 0,
+    });
+    assert.equal(readReadyServerList(entryOf('ready-minimal')), null);
+    assert.deepEqual(readServerList(entryOf('setup-ms-list')), {
+      ...told,
+      algorithm: 'roundrobin',
+      checkInterval: 60,
+    });
+    assert.deepEqual(readServerList(entryOf('migrate-agent-connection')), {
+      hosts: ['10.0.0.12'],
+      avoid: ['10.0.0.11'],
+      algorithm: 'shuffle',
+      checkInterval: 0,
+    });
+    assert.deepEqual(readAvoidList(entryOf('ping-answer')), ['10.0.0.13']);
+    assert.equal(readAvoidList(entryOf('startup-answer-first')), null);
+  });
+
+  it('the certificate of a SetupCertificateCommand', () => {
+    const { certificate } = readSetupCertificateCommand(entryOf('setup-certificate'));
+    assert.equal(certificate, '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n');
+  });
+
   it('StopCommand with force and expunge', () => {
     assert.deepEqual(readStopCommand(entryOf('stop-force-expunge-maps')), {
       vmName: 'i-2-78-VM',
@@ -254,5 +309,25 @@ describe("the lab's commands have the shape of the golden ones", () => {
     ));
   it('destroy', () => assert.equal(text(destroyCommand(instance)), vector('baremetal-destroy').json));
   it('check network', () => assert.equal(text(checkNetworkCommand()), vector('check-network').json));
+  it('server lists', () => {
+    const list = (
+      hosts: readonly string[],
+      avoid: readonly string[],
+      algorithm: 'roundrobin' | 'shuffle',
+      checkInterval: number,
+    ) => ({ hosts, avoid, algorithm, checkInterval });
+    const given = list(['10.0.0.11', '10.0.0.12'], ['10.0.0.13'], 'roundrobin', 60);
+    assert.equal(text(setupMsListCommand(given, true)), vector('setup-ms-list').json);
+    const away = list(['10.0.0.12'], ['10.0.0.11'], 'shuffle', 0);
+    assert.equal(text(migrateAgentConnectionCommand(away)), vector('migrate-agent-connection').json);
+  });
+  it('certificates', () => {
+    const pem = (body: string): string => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+    const waited = (command: Parameters<typeof commandEntry>[0]): string =>
+      composeBody([commandEntry(command, 60)]);
+    assert.equal(waited(setupKeyStoreCommand()), vector('setup-keystore').json);
+    assert.equal(waited(setupCertificateCommand(pem('MIIB'), pem('MIIC'))), vector('setup-certificate').json);
+  });
+  it('boot device', () => assert.equal(text(ipmiSetBootDevCommand('pxe')), vector('ipmi-set-boot-dev').json));
   it('a bare command', () => assert.equal(text(bareCommand('MaintainCommand')), vector('maintain').json));
 });

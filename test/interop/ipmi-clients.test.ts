@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { BmcTraits } from '../../lab/bmc/bmc-options.ts';
 import { LabBmc } from '../../lab/bmc/lab-bmc.ts';
+import { LabSerial } from '../../lab/bmc/lab-sol.ts';
 import { StandaloneHost } from '../../lab/bmc/standalone-host.ts';
 import { milliseconds, type Duration } from '../../plugin-api/index.ts';
 import { SystemClock } from '../../src/kernel/clock/system-clock.ts';
+import { sampleLog, sampleSensors } from '../drivers/power/event-log-samples.ts';
 import { requirePeer } from '../support/peers.ts';
+import { until as eventually } from '../support/until.ts';
 
 interface Result {
   readonly code: number;
@@ -29,9 +34,10 @@ const clock = new SystemClock();
 async function onBench(
   time: Duration,
   test: (bmc: LabBmc, host: StandaloneHost, port: number) => Promise<void>,
+  traits: Partial<BmcTraits> = {},
 ): Promise<void> {
   const host = new StandaloneHost({ clock, switchTime: time, cycleTime: time, shutdownTime: time });
-  const bmc = new LabBmc({ host, clock });
+  const bmc = new LabBmc({ host, clock, traits });
   try {
     await test(bmc, host, (await bmc.listen()).port);
   } finally {
@@ -134,6 +140,62 @@ describe('interop: the lab BMC as ipmitool sees it', function () {
       assert.equal((await run('ipmitool', [...base, 'power', 'status'], env)).code, 1);
       assert.equal((await run('ipmitool', [...base, '-k', 'secret-kg', 'power', 'status'], env)).code, 0);
     }));
+
+  it('lists event log and sensors, and erases the log', () =>
+    onBench(
+      milliseconds(0),
+      async (bmc, _host, port) => {
+        const base = ['-I', 'lanplus', '-H', '127.0.0.1', '-p', String(port), '-U', 'admin', '-E'];
+        const ipmitool = (...args: string[]): Promise<Result> =>
+          run('ipmitool', [...base, ...args], { IPMI_PASSWORD: 'password', TZ: 'UTC' });
+        const log = (await ipmitool('sel', 'list')).text;
+        assert.match(log, /1 \| 05\/01\/26[^\n]* \| Fan [^\n]*Lower Critical going low[^\n]*Asserted/);
+        assert.match(log, /2 \| [^\n]*Power Supply [^\n]*Power Supply AC lost \| Deasserted/);
+        assert.match(log, /9 \| [^\n]*OEM record df/);
+        const sensors = (await ipmitool('sdr', 'list')).text;
+        assert.match(sensors, /CPU1 Temp\s+\| -10 degrees C\s/);
+        assert.match(sensors, /12V\s+\| 12\.03 Volts\s/);
+        assert.match(sensors, /FAN1\s+\| disabled\s/);
+        assert.equal((await ipmitool('sel', 'clear')).code, 0);
+        assert.match((await ipmitool('sel', 'list')).text, /no entries/i);
+        assert.equal(bmc.counters['malformed'], undefined);
+      },
+      { eventLog: sampleLog, sensors: sampleSensors },
+    ));
+
+  it('has the serial console', async function () {
+    requirePeer(this, 'script');
+    const serial = new LabSerial();
+    const bmc = new LabBmc({ host: new StandaloneHost({ clock }), clock, serial });
+    const { port } = await bmc.listen();
+    // ipmitool wants a terminal, which script gives it.
+    const command = `ipmitool -I lanplus -C 17 -H 127.0.0.1 -p ${port} -U admin -E sol activate`;
+    const env = { ...process.env, IPMI_PASSWORD: 'password' };
+    const client = spawn('script', ['-qec', command, '/dev/null'], {
+      env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let seen = '';
+    client.stdout.on('data', (bytes: Buffer) => (seen += bytes.toString()));
+    const ended = once(client, 'exit');
+    try {
+      await eventually(() => seen.includes('SOL Session operational'));
+      const printed = 'The quick brown fox jumps over the lazy dog. '.repeat(8);
+      serial.print(printed);
+      await eventually(() => seen.includes(printed));
+      client.stdin.write('root\r');
+      await eventually(() => serial.typed === 'root\r');
+      client.stdin.write('~B');
+      await eventually(() => serial.breaks === 1);
+      client.stdin.write('\r~.');
+      await ended;
+      assert.equal(bmc.counters['malformed'], undefined);
+      assert.equal(bmc.sessionsUsed, 0);
+    } finally {
+      client.kill();
+      await bmc.close();
+    }
+  });
 });
 
 describe("interop: the lab BMC as FreeIPMI's ipmipower sees it", function () {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { LabManagementServer } from '../../lab/management-server/lab-management-server.ts';
-import { AgentHarness, authority, facts } from '../api/cloudstack-agent/agent-harness.ts';
+import { AgentHarness, authority, facts, fixed } from '../api/cloudstack-agent/agent-harness.ts';
 import { requirePeer } from '../support/peers.ts';
 
 async function openssl(
@@ -72,7 +72,7 @@ describe('interop: openssl against the lab management server', () => {
         machineId: 'abc123',
         facts,
         hostId: null,
-        endpoint: { servers: [server.address], trust: { pin: authority().der } },
+        endpoint: { servers: [server.address], credentials: fixed() },
       });
       await server.waitForHost(facts.guid);
     } finally {

@@ -55,6 +55,23 @@ describe('claim store', () => {
     assert.equal((await storage.run((tx) => tx.claims.list())).length, 2);
   });
 
+  it("learns its instance's UUID once, and only for the claim that is meant", async () => {
+    const [one, other] = ['11111111-2222-4333-8444-555555555555', '99999999-2222-4333-8444-555555555555'];
+    await insert(claim(1));
+    await insert({ ...claim(2), instanceUuid: other });
+    const learn = (n: number, externalId: string, uuid: string): Promise<void> =>
+      storage.run((tx) => tx.claims.learnInstanceUuid(machineId(n), externalId, uuid));
+    await learn(1, 'acme/another', other);
+    assert.equal((await storage.run((tx) => tx.claims.find(machineId(1))))?.instanceUuid, null);
+    await learn(1, claim(1).externalId, one);
+    await learn(1, claim(1).externalId, other);
+    await learn(2, claim(2).externalId, one);
+    assert.deepEqual(
+      (await storage.run((tx) => tx.claims.list())).map(({ instanceUuid }) => instanceUuid),
+      [one, other],
+    );
+  });
+
   it('drops a claim once, again without failure, and never that of another', async () => {
     await insert(claim(1));
     const drop = (externalId: string): Promise<void> =>

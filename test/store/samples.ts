@@ -86,7 +86,15 @@ export function machine(n: number, more: Partial<Machine> = {}): Machine {
 }
 
 export function claim(n: number, externalId = `acme/i-2-${n}-VM`): Claim {
-  return { machineId: machineId(n), holder: 'instance', externalId, owner: 'admin', since: 1, version: 0 };
+  return {
+    machineId: machineId(n),
+    holder: 'instance',
+    externalId,
+    owner: 'admin',
+    instanceUuid: null,
+    since: 1,
+    version: 0,
+  };
 }
 
 export function deployment(n: number, more: Partial<Deployment> = {}): Deployment {

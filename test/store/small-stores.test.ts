@@ -26,6 +26,8 @@ const principal: PrincipalRecord = {
   tokenHash: 'hash-a',
   createdAt: 1,
   revokedAt: null,
+  expiresAt: null,
+  lastUsedAt: null,
 };
 
 describe('image, principal and alarm stores', () => {

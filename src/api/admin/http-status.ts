@@ -4,6 +4,9 @@ import type { CodedError } from '../../../plugin-api/index.ts';
 const statusOf: Readonly<Record<string, number>> = {
   'request.unauthenticated': 401,
   'request.forbidden': 403,
+  'access.scope': 403,
+  'access.throttled': 429,
+  'access.last-admin': 409,
   'request.not-found': 404,
   'machine.unknown': 404,
   'rack.in-use': 409,
@@ -26,5 +29,5 @@ const statusOf: Readonly<Record<string, number>> = {
 export function httpStatus(error: CodedError): number {
   const known = statusOf[error.code];
   if (known !== undefined) return known;
-  return /^(power|switch|deploy)\./.test(error.code) ? 502 : 400;
+  return /^(power|switch|deploy|cloudstack)\./.test(error.code) ? 502 : 400;
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { Secret } from '../../../plugin-api/index.ts';
 
-const secret = z.string().transform((text) => new Secret(text));
+const secret = z
+  .string()
+  .meta({ format: 'password', writeOnly: true })
+  .transform((text) => new Secret(text));
 const name = z.string().trim().min(1).max(253);
 
 /** `POST machines`: one machine as an administrator describes it. */
@@ -19,6 +22,7 @@ export const enrolMessage = z.strictObject({
     password: secret,
     kg: secret.optional(),
     minSuite: z.union([z.literal(3), z.literal(17)]).optional(),
+    privilege: z.enum(['operator', 'administrator']).optional(),
   }),
   firmware: z.enum(['legacy', 'efi']).optional(),
   wiring: z.enum(['managed', 'none']).optional(),
@@ -69,10 +73,25 @@ export const startMessage = z.strictObject({
   userData: z.string().nullable().default(null),
   reason,
 });
+/** Seconds until a token ends; left out = it does not end by itself. Ten years at most: longer is a mistake. */
+const expiresIn = z
+  .int()
+  .min(1)
+  .max(10 * 366 * 86_400)
+  .optional();
 export const principalMessage = z.strictObject({
   name,
   role: z.enum(['admin', 'operator', 'viewer']),
-  scope: z.string().default('*'),
+  /** The column's width. */
+  scope: z.string().max(128).default('*'),
+  expiresIn,
+  reason,
+});
+export const rotateMessage = z.strictObject({ expiresIn, reason });
+export const planQuery = z.strictObject({ plan: z.enum(['0', '1']).optional() });
+export const operationsQuery = z.strictObject({
+  machine: name.optional(),
+  active: z.enum(['0', '1']).optional(),
 });
 export const imageQuery = z.strictObject({
   name,
@@ -80,4 +99,9 @@ export const imageQuery = z.strictObject({
   firstBoot: z.enum(['nocloud', 'none']).default('nocloud'),
   alias: z.union([z.string(), z.array(z.string())]).optional(),
   rawBytes: z.coerce.number().int().positive().optional(),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/i, 'write 64 hexadecimal digits')
+    .transform((digits) => digits.toLowerCase())
+    .optional(),
 });

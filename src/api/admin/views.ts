@@ -162,6 +162,6 @@ export function switchView(at: Switch): JsonObject {
 }
 
 export function principalView(principal: PrincipalRecord): JsonObject {
-  const { name, role, scope, createdAt, revokedAt } = principal;
-  return { name, role, scope, createdAt, revokedAt };
+  const { name, role, scope, createdAt, revokedAt, expiresAt, lastUsedAt } = principal;
+  return { name, role, scope, createdAt, revokedAt, expiresAt, lastUsedAt };
 }

@@ -10,6 +10,7 @@ import type { ImageFile } from '../../operations/images/image-library.ts';
 import { progressMessage, resultMessage } from './agent-messages.ts';
 import { sendError } from './boot-errors.ts';
 import { FileUnavailable, sendFile } from './file-response.ts';
+import type { FileSender } from './file-sender.ts';
 import { decisionScript, firstScript, laterScript } from './ipxe-scripts.ts';
 
 export interface BootAppOptions {
@@ -21,6 +22,8 @@ export interface BootAppOptions {
   readonly publicUrl: string;
   /** Arguments for the ramdisk's kernel besides ours, for example `console=ttyS0,115200`. */
   readonly kernelArguments?: string;
+  /** Sends images and the ramdisk past Node; without it Node sends them. The caller closes it, after the server. */
+  readonly sender?: FileSender | null;
   readonly log: Log;
 }
 
@@ -117,7 +120,7 @@ function readAsker(req: Request): BootAsker | null {
   }
 }
 
-function ramdiskRoute({ ramdiskDir }: BootAppOptions) {
+function ramdiskRoute({ ramdiskDir, sender }: BootAppOptions) {
   return async (req: Request, res: Response): Promise<void> => {
     const name = req.params['file'];
     if (name !== 'vmlinuz' && name !== 'initrd') {
@@ -127,7 +130,7 @@ function ramdiskRoute({ ramdiskDir }: BootAppOptions) {
       });
     }
     try {
-      await sendFile(req, res, { path: join(ramdiskDir, name), tag: null, bytes: null, headers: {} });
+      await sendFile(req, res, { path: join(ramdiskDir, name), tag: null, bytes: null, headers: {} }, sender);
     } catch (error) {
       if (!(error instanceof FileUnavailable)) throw error;
       throw unavailable(`the ramdisk's ${name} is missing on the server; build the ramdisk`, error);
@@ -136,7 +139,7 @@ function ramdiskRoute({ ramdiskDir }: BootAppOptions) {
 }
 
 function agentRouter(options: BootAppOptions, base: string): Router {
-  const { conversations, images, log } = options;
+  const { conversations, images, sender, log } = options;
   const router = express.Router({ strict: true, caseSensitive: true });
   router.use(async (req, res, next) => {
     res.set('cache-control', 'no-store');
@@ -177,12 +180,17 @@ function agentRouter(options: BootAppOptions, base: string): Router {
     if (!file)
       throw new ServiceError({ code: 'request.not-found', what: `image ${name} does not exist any more` });
     try {
-      await sendFile(req, res, {
-        path: file.path,
-        tag: file.sha256,
-        bytes: file.storedBytes,
-        headers: { 'x-csbm-sha256': file.sha256 },
-      });
+      await sendFile(
+        req,
+        res,
+        {
+          path: file.path,
+          tag: file.sha256,
+          bytes: file.storedBytes,
+          headers: { 'x-csbm-sha256': file.sha256 },
+        },
+        sender,
+      );
     } catch (error) {
       if (!(error instanceof FileUnavailable)) throw error;
       log.error({ image: name, err: error }, 'image file cannot be served');

@@ -47,7 +47,7 @@ export interface StartRequest extends CommandContext {
   readonly instance: InstanceReference;
   /** The host name that the tenant chose. */
   readonly hostName: string | null;
-  /** True when the server says that the instance never ran (`do_pxe` in the boot arguments). */
+  /** True when the server says that the instance never ran (`doPxe` in the boot arguments). */
   readonly firstDeployment: boolean;
   /** The template's URL, to be mapped to an image. */
   readonly template: string | null;

@@ -1,12 +1,15 @@
-import { milliseconds, type Clock } from '../../../plugin-api/index.ts';
+import { milliseconds, type Clock, type Duration } from '../../../plugin-api/index.ts';
 import type { Semaphore } from '../../kernel/concurrency/semaphore.ts';
+import { startTimer } from '../../kernel/clock/start-timer.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { PowerReport } from '../../wire/cloudstack/message/ping-routing-command.ts';
 import type { HostFacts } from '../../wire/cloudstack/message/startup-routing-command.ts';
 import type { AgentCommands } from './agent-commands.ts';
 import { AgentSession, type SessionEnd, type SessionOwner } from './agent-session.ts';
-import type { AgentSettings, CloudEndpoint, ServerAddress } from './agent-settings.ts';
+import type { AgentSettings, CloudEndpoint } from './agent-settings.ts';
+import type { ServerHealth } from './server-health.ts';
+import type { ServerAddress, ServerList } from './server-list.ts';
 
 /** One machine as a host of one CloudStack. */
 export interface AgentHost {
@@ -15,6 +18,13 @@ export interface AgentHost {
   readonly endpoint: CloudEndpoint;
   /** Host id of an earlier connection, or null. */
   readonly hostId: bigint | null;
+}
+
+/** Hears of the pings of all links. */
+export interface PingObserver {
+  sent(): void;
+  /** `took`: from sending the ping to its answer. */
+  answered(took: Duration): void;
 }
 
 /** What a link needs of the rest of the service. */
@@ -27,8 +37,12 @@ export interface AgentLinkContext {
   readonly powerReport: (machineId: string) => Promise<PowerReport | null>;
   /** Keeps the id that CloudStack gave the host. */
   readonly saveHostId: (machineId: string, hostId: bigint) => Promise<void>;
+  /** Called when a server removed the host for good: its zone, pod and cluster are to be forgotten. */
+  readonly forgetPlace: (machineId: string) => Promise<void>;
   /** Shared by all links: see `concurrentConnects`. */
   readonly connecting: Semaphore;
+  readonly health: ServerHealth;
+  readonly pings: PingObserver;
   /** A number from 0 up to 1, for spreading waits. */
   readonly random: () => number;
 }
@@ -72,6 +86,7 @@ export interface AgentLinkStatus {
 export class AgentLink {
   readonly #host: AgentHost;
   readonly #context: AgentLinkContext;
+  readonly #servers: ServerList;
   readonly #log: Log;
   readonly #stopping = new AbortController();
   #running: Promise<void> | null = null;
@@ -89,12 +104,14 @@ export class AgentLink {
   /** Commands begun and ended so far. */
   #commandEvents = 0;
 
-  constructor(host: AgentHost, context: AgentLinkContext) {
+  /** `servers` outlives the link, so that what servers told is kept when the machine's facts change. */
+  constructor(host: AgentHost, context: AgentLinkContext, servers: ServerList) {
     if (host.endpoint.servers.length === 0) {
       throw new ServiceError({ code: 'config.invalid', what: 'the cloud has no management server' });
     }
     this.#host = host;
     this.#context = context;
+    this.#servers = servers;
     this.#log = context.log.child({ machineId: host.machineId });
     this.#hostId = host.hostId;
     this.#savedHostId = host.hostId;
@@ -133,32 +150,83 @@ export class AgentLink {
   }
 
   async #run(): Promise<void> {
-    const { clock, random } = this.#context;
-    const { servers } = this.#host.endpoint;
+    const { connecting, health } = this.#context;
     const signal = this.#stopping.signal;
     let failures = 0;
-    for (let turn = 0; !signal.aborted; turn += 1) {
-      this.#server = servers[turn % servers.length]!;
+    let moved: Extract<SessionEnd, { kind: 'moved' }> | null = null;
+    while (!signal.aborted) {
       // What the server refused stays shown until it takes the host.
       if (this.#state !== 'refused') this.#enter('connecting', this.#reason);
-      const session = new AgentSession(this.#owner(), this.#server);
+      const session: AgentSession = await connecting.run(async () => {
+        // Only now: links that had their turn before may have found out which servers are away.
+        this.#server =
+          moved?.to ?? this.#servers.after(this.#server, failures, (server) => health.mayTry(server));
+        const dialling = new AgentSession(this.#owner(), this.#server, moved?.transferred ?? false);
+        await dialling.dial(signal);
+        return dialling;
+      });
+      moved = null;
       this.#session = session;
-      const end = await session.run(signal);
+      const end = await session.run();
       this.#session = null;
       failures = session.wasUp ? 0 : failures + 1;
       if (end.kind === 'stopped') return;
-      if (end.kind === 'dismissed') {
-        this.#log.warn('the management server removed the host; the link stays closed');
-        this.#enter('dismissed', 'the management server removed the host');
-        return;
+      if (end.kind === 'dismissed') return this.#dismissed(end.forget);
+      if (end.kind === 'moved') {
+        moved = end;
+        continue;
       }
-      const wait = this.#waitAfter(end, failures);
-      await clock.sleep(milliseconds(wait * (0.5 + random())), signal).catch(() => undefined);
+      await this.#pause(this.#waitAfter(end, failures), end.kind === 'lost');
+    }
+  }
+
+  /** Waits about so long, and when a server is back (`wakes`) no longer than about the first wait. Ends with the link. */
+  #pause(wait: Duration, wakes: boolean): Promise<void> {
+    const { clock, health, settings } = this.#context;
+    const { signal } = this.#stopping;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        cancel();
+        forget();
+        signal.removeEventListener('abort', finish);
+        resolve();
+      };
+      const time = this.#spread(wait);
+      let until = clock.monotonic() + time;
+      let cancel = startTimer(clock, time, finish);
+      const forget = health.onBack(() => {
+        const shorter = this.#spread(settings.reconnectMin);
+        if (!wakes || clock.monotonic() + shorter >= until) return;
+        until = clock.monotonic() + shorter;
+        cancel();
+        cancel = startTimer(clock, shorter, finish);
+      });
+      signal.addEventListener('abort', finish, { once: true });
+    });
+  }
+
+  /** Thousands of links must not come all at once. */
+  #spread(wait: Duration): Duration {
+    return milliseconds(wait * (0.5 + this.#context.random()));
+  }
+
+  async #dismissed(forget: boolean): Promise<void> {
+    this.#log.warn('the management server removed the host; the link stays closed');
+    this.#enter('dismissed', 'the management server removed the host');
+    if (!forget) return;
+    try {
+      await this.#context.forgetPlace(this.#host.machineId);
+    } catch (error) {
+      this.#log.error(
+        { err: error },
+        "the machine's place could not be forgotten: it connects again at the next start",
+      );
     }
   }
 
   /** Milliseconds until the next attempt, before they are spread. */
-  #waitAfter(end: Extract<SessionEnd, { kind: 'lost' | 'refused' }>, failures: number): number {
+  #waitAfter(end: Extract<SessionEnd, { kind: 'lost' | 'refused' }>, failures: number): Duration {
     const { settings } = this.#context;
     if (end.kind === 'refused') {
       const where = `management server ${this.#server!.host}:${this.#server!.port}`;
@@ -176,8 +244,8 @@ export class AgentLink {
     this.#log[level]({ code: end.error.code, reason: end.error.message }, 'no link to the management server');
     if (this.#state !== 'refused') this.#enter('waiting', end.error.message);
     // A round through all servers counts as one failure, so that the second one is tried as soon as the first.
-    const rounds = Math.floor(Math.max(failures - 1, 0) / this.#host.endpoint.servers.length);
-    return Math.min(settings.reconnectMin * 2 ** Math.min(rounds, 16), settings.reconnectMax);
+    const rounds = Math.floor(Math.max(failures - 1, 0) / this.#servers.all().length);
+    return milliseconds(Math.min(settings.reconnectMin * 2 ** Math.min(rounds, 16), settings.reconnectMax));
   }
 
   #owner(): SessionOwner {
@@ -188,13 +256,16 @@ export class AgentLink {
       hostId: () => this.#hostId,
       learnHostId: (hostId) => this.#learnHostId(hostId),
       nextSequence: () => this.#sequence++,
+      servers: this.#servers,
+      idle: () => this.#commandsRunning === 0,
       report: () => this.#powerReport(),
       starting: () => {
         if (this.#state !== 'refused') this.#enter('starting', this.#reason);
       },
       up: () => this.#enter('up', null),
-      pingAnswered: () => {
+      pingAnswered: (took) => {
         this.#lastPingAnswer = this.#context.clock.now();
+        this.#context.pings.answered(took);
       },
       commandBegan: () => {
         this.#commandsRunning += 1;

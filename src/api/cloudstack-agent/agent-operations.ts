@@ -1,5 +1,6 @@
 import { CodedError, seconds, type Duration } from '../../../plugin-api/index.ts';
-import type { Requester } from '../../core/access/principal.ts';
+import { askerOf, type Asker } from '../../core/access/principal.ts';
+import { scopeTerm } from '../../core/access/scope.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
@@ -12,6 +13,8 @@ export interface AgentOperationsOptions {
   readonly operations: Pick<Operations, 'submit' | 'ended' | 'endedOrReleased'>;
   /** Name of the cloud whose management servers command here: makes instance names unique. */
   readonly cloud: string;
+  /** Through which door the commands come: recorded with every operation. */
+  readonly door?: 'cloudstack-agent' | 'cloudstack-direct';
   /** How long a caller that names no wait is given before a Destroy is answered while its erase goes on. */
   readonly destroyPatience: Duration;
 }
@@ -49,6 +52,7 @@ export class AgentOperations implements AgentCommands {
       hostname: request.hostName ?? request.instance.name,
       sshKeys: request.sshKeys,
       userData: request.userData,
+      instanceUuid: uuidOf(request.instance),
     });
   }
 
@@ -146,12 +150,14 @@ export class AgentOperations implements AgentCommands {
     return `${this.#options.cloud}/${instance.name}`;
   }
 
-  #requester(command: string, context: CommandContext): Requester {
-    return {
-      principal: `cloud:${this.#options.cloud}`,
-      door: 'cloudstack-agent',
-      reason: context.job === null ? command : `${command}, ${context.job}`,
-    };
+  /** A management server is who its link says: behind it stands the principal of its cloud, on that cloud's hosts only. */
+  #requester(command: string, context: CommandContext): Asker {
+    const { cloud, door = 'cloudstack-agent' } = this.#options;
+    return askerOf(
+      { name: `cloud:${cloud}`, role: 'cloud', scope: scopeTerm('cloud', cloud) },
+      door,
+      context.job === null ? command : `${command}, ${context.job}`,
+    );
   }
 }
 
@@ -173,6 +179,12 @@ function throwUnlessDone(operation: OperationRecord, asked: OperationRecord['kin
       what: `the ${operation.kind} ended as ${operation.state}`,
     },
   );
+}
+
+/** Only a real UUID is worth keeping: the instance is looked up by it. */
+function uuidOf({ uuid }: InstanceReference): string | undefined {
+  const text = uuid?.toLowerCase();
+  return text !== undefined && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text) ? text : undefined;
 }
 
 function waitOf(context: CommandContext): Duration | undefined {

@@ -10,8 +10,11 @@ import {
   type AgentLinkContext,
   type AgentLinkState,
   type AgentLinkStatus,
+  type PingObserver,
 } from './agent-link.ts';
 import { defaultAgentSettings, type AgentSettings } from './agent-settings.ts';
+import { ServerHealth } from './server-health.ts';
+import { ServerList } from './server-list.ts';
 
 export interface AgentServiceOptions {
   readonly clock: Clock;
@@ -19,7 +22,11 @@ export interface AgentServiceOptions {
   readonly commands: AgentCommands;
   readonly powerReport: (machineId: string) => Promise<PowerReport | null>;
   readonly saveHostId: (machineId: string, hostId: bigint) => Promise<void>;
+  /** Called when a server removed the host for good: its zone, pod and cluster are to be forgotten. */
+  readonly forgetPlace: (machineId: string) => Promise<void>;
   readonly settings?: Partial<AgentSettings> | undefined;
+  /** Hears of pings, for metrics. */
+  readonly pings?: PingObserver | undefined;
   /** A number from 0 up to 1, for spreading waits; `Math.random` unless given. */
   readonly random?: (() => number) | undefined;
 }
@@ -28,6 +35,8 @@ export interface AgentServiceOptions {
 export class AgentService {
   readonly #context: AgentLinkContext;
   readonly #links = new Map<string, AgentLink>();
+  /** What servers told of each host's servers; not kept beyond the process: the next ReadyCommand tells it again. */
+  readonly #servers = new Map<string, ServerList>();
 
   constructor(options: AgentServiceOptions) {
     const settings = { ...defaultAgentSettings, ...options.settings };
@@ -38,14 +47,20 @@ export class AgentService {
       commands: options.commands,
       powerReport: options.powerReport,
       saveHostId: options.saveHostId,
+      forgetPlace: options.forgetPlace,
       connecting: new Semaphore(settings.concurrentConnects),
+      health: new ServerHealth(options.clock, settings.awayFor),
+      pings: options.pings ?? { sent: () => undefined, answered: () => undefined },
       random: options.random ?? Math.random,
     };
   }
 
   /** Connects a machine. A machine that has a link gets a new one with the new facts; the old one leaves first. */
   async add(host: AgentHost): Promise<void> {
-    const link = new AgentLink(host, this.#context);
+    const servers = this.#servers.get(host.machineId) ?? new ServerList(host.endpoint.servers);
+    servers.configure(host.endpoint.servers);
+    this.#servers.set(host.machineId, servers);
+    const link = new AgentLink(host, this.#context, servers);
     const old = this.#links.get(host.machineId);
     this.#links.set(host.machineId, link);
     await old?.stop();
@@ -57,6 +72,7 @@ export class AgentService {
   async remove(machineId: string): Promise<void> {
     const link = this.#links.get(machineId);
     this.#links.delete(machineId);
+    this.#servers.delete(machineId);
     await link?.stop();
   }
 

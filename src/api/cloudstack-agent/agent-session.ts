@@ -3,27 +3,38 @@ import { withDeadline } from '../../kernel/concurrency/deadline.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
-import { composeBody, parseBody, type BodyEntry, type ParsedEntry } from '../../wire/cloudstack/body.ts';
+import {
+  composeBody,
+  countEntries,
+  parseBody,
+  type BodyEntry,
+  type ParsedEntry,
+} from '../../wire/cloudstack/body.ts';
 import { decodeFrame, encodeFrame, type Frame } from '../../wire/cloudstack/frame.ts';
-import type { FramedTlsLink } from '../../wire/cloudstack/framed-tls-link.ts';
+import type { FramedTlsLink, LinkEvents } from '../../wire/cloudstack/framed-tls-link.ts';
 import { flagField } from '../../wire/cloudstack/gson-reader.ts';
-import { flag, responseHeader, type FrameHeader } from '../../wire/cloudstack/header.ts';
+import { decodeHeader, flag, responseHeader, type FrameHeader } from '../../wire/cloudstack/header.ts';
 import { answerClass, answerEntry, stoppedAnswer } from '../../wire/cloudstack/message/answer.ts';
 import { pingRoutingCommand, type PowerReport } from '../../wire/cloudstack/message/ping-routing-command.ts';
 import { readReadyCommand, readyCommandClass } from '../../wire/cloudstack/message/ready-command.ts';
-import { shutdownCommand, shutdownCommandClass } from '../../wire/cloudstack/message/shutdown-command.ts';
+import { readAvoidList } from '../../wire/cloudstack/message/server-list.ts';
+import { shutdownCommand } from '../../wire/cloudstack/message/shutdown-command.ts';
 import { readStartupAnswer } from '../../wire/cloudstack/message/startup-answer.ts';
 import { startupRoutingCommand } from '../../wire/cloudstack/message/startup-routing-command.ts';
 import type { AgentHost, AgentLinkContext } from './agent-link.ts';
-import type { ServerAddress } from './agent-settings.ts';
+import type { AgentSettings } from './agent-settings.ts';
 import { executeCommand, type CommandAnswer } from './command-table.ts';
-import { dialServer } from './dial-server.ts';
+import { dialServer, expiredIdentity, ServerAwayError, type DialledServer } from './dial-server.ts';
+import { executeLinkCommand, isLinkCommand, type LinkControl } from './link-commands.ts';
+import type { ServerAddress, ServerList } from './server-list.ts';
 
 /** Why a connection ended. */
 export type SessionEnd =
   | { readonly kind: 'lost'; readonly error: CodedError }
   | { readonly kind: 'refused'; readonly said: string }
-  | { readonly kind: 'dismissed' }
+  /** To another server, at once; `transferred` when the servers said so. */
+  | { readonly kind: 'moved'; readonly to: ServerAddress; readonly transferred: boolean }
+  | { readonly kind: 'dismissed'; readonly forget: boolean }
   | { readonly kind: 'stopped' };
 
 /** What a connection tells and asks the link that it belongs to; all of it outlives the connection. */
@@ -35,11 +46,14 @@ export interface SessionOwner {
   hostId(): bigint | null;
   learnHostId(hostId: bigint): Promise<void>;
   nextSequence(): bigint;
+  readonly servers: ServerList;
+  /** Whether no command is being carried out for this host. */
+  idle(): boolean;
   /** The power report for the next ping: complete or null, within `reportTimeout`. */
   report(): Promise<PowerReport | null>;
   starting(): void;
   up(): void;
-  pingAnswered(): void;
+  pingAnswered(took: Duration): void;
   commandBegan(): void;
   commandEnded(): void;
 }
@@ -59,14 +73,21 @@ export class AgentSession {
   readonly #startupAnswered = new Deferred<undefined>();
   readonly #ready = new Deferred<undefined>();
   readonly #startupSequences = new Set<bigint>();
-  readonly #unansweredPings = new Set<bigint>();
+  /** When they were sent, by sequence; monotonic. */
+  readonly #unansweredPings = new Map<bigint, number>();
+  readonly #transferred: boolean;
   #link: FramedTlsLink | null = null;
+  #dialled: DialledServer | null = null;
+  /** Ends the looking at the preferred server that was begun last. */
+  #balancing = new AbortController();
   #wasUp = false;
   #pingInterval: Duration = usualPingInterval;
 
-  constructor(owner: SessionOwner, server: ServerAddress) {
+  /** `transferred`: a server sent us here. */
+  constructor(owner: SessionOwner, server: ServerAddress, transferred = false) {
     this.#owner = owner;
     this.#server = server;
+    this.#transferred = transferred;
     this.#log = owner.log.child({ server: `${server.host}:${server.port}` });
   }
 
@@ -75,33 +96,45 @@ export class AgentSession {
     return this.#wasUp;
   }
 
-  /** Lives until the connection is over; never rejects. */
-  async run(signal: AbortSignal): Promise<SessionEnd> {
-    const { settings, clock, connecting } = this.#owner.context;
+  /** Connects and verifies the server; how it went shows in {@link run}. The connection ends with `signal`. Never rejects. */
+  async dial(signal: AbortSignal): Promise<void> {
     const onAbort = (): void => this.#finish({ kind: 'stopped' });
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
+    void this.#over.promise.then(() => signal.removeEventListener('abort', onAbort));
     try {
-      const link = await connecting.run(() =>
-        dialServer(
-          this.#server,
-          this.#owner.host.endpoint,
-          settings,
-          clock,
-          this.#events(),
-          this.#alive.signal,
-        ),
-      );
-      this.#link = link;
-      if (link.closed) throw this.#whyClosed(null);
-      this.#supervise().catch((error: unknown) => this.#lose(error));
+      this.#dialled = await this.#reach(this.#server, this.#owner.context.settings, this.#events());
+      this.#link = this.#dialled.link;
+      if (this.#link.closed) throw this.#whyClosed(null);
     } catch (error) {
       this.#lose(error);
     }
+  }
+
+  /** After {@link dial}: lives until the connection is over; never rejects. */
+  async run(): Promise<SessionEnd> {
+    if (this.#link && !this.#alive.signal.aborted)
+      this.#supervise().catch((error: unknown) => this.#lose(error));
     const end = await this.#over.promise;
-    signal.removeEventListener('abort', onAbort);
     if (this.#link) await this.#close(this.#link, end);
     return end;
+  }
+
+  /** Dials, and lets all other links know when that failed. */
+  async #reach(
+    server: ServerAddress,
+    limits: Pick<AgentSettings, 'connectTimeout' | 'handshakeTimeout'>,
+    events: LinkEvents,
+    signal = this.#alive.signal,
+  ): Promise<DialledServer> {
+    const { clock, health } = this.#owner.context;
+    try {
+      return await dialServer(server, this.#owner.host.endpoint.credentials, limits, clock, events, signal);
+    } catch (error) {
+      const ours = signal.aborted || (error instanceof CodedError && error.code === 'agent.identity');
+      if (!ours) health.failed(server, error instanceof ServerAwayError);
+      throw error;
+    }
   }
 
   /** Tells the server that the agent exits. */
@@ -111,7 +144,7 @@ export class AgentSession {
     await this.#send(this.#requestHeader(flag.STOP_ON_ERROR | flag.IN_SEQUENCE, -1n), [shutdownCommand()]);
   }
 
-  #events(): { message(bytes: Buffer): void; closed(error: Error | null): void } {
+  #events(): LinkEvents {
     return {
       message: (bytes) => this.#receive(bytes),
       closed: (error) => {
@@ -152,7 +185,7 @@ export class AgentSession {
   }
 
   async #ping(): Promise<void> {
-    const { settings } = this.#owner.context;
+    const { settings, clock, pings } = this.#owner.context;
     if (this.#unansweredPings.size >= settings.unansweredPings) {
       throw this.#unreachable(`${this.#unansweredPings.size} pings in a row got no answer`);
     }
@@ -160,7 +193,8 @@ export class AgentSession {
     const report = await this.#owner.report();
     if (hostId === null || this.#alive.signal.aborted) return;
     const header = this.#requestHeader(flag.STOP_ON_ERROR, this.#owner.nextSequence());
-    this.#unansweredPings.add(header.sequence);
+    this.#unansweredPings.set(header.sequence, clock.monotonic());
+    pings.sent();
     const hostName = this.#owner.host.facts.name;
     // Not waited for: a peer that does not read must not stop the count of its silence.
     void this.#send(header, [pingRoutingCommand({ hostId, hostName, report })]);
@@ -169,19 +203,20 @@ export class AgentSession {
   #sendStartup(): void {
     const header = this.#requestHeader(0, this.#owner.nextSequence());
     this.#startupSequences.add(header.sequence);
-    void this.#send(header, [startupRoutingCommand(this.#owner.host.facts, this.#owner.hostId())]);
+    const { facts } = this.#owner.host;
+    void this.#send(header, [startupRoutingCommand(facts, this.#owner.hostId(), this.#transferred)]);
   }
 
   #receive(bytes: Buffer): void {
     // Nothing is heard before the server's certificate was verified, or after the end.
     if (!this.#link || this.#alive.signal.aborted) return;
-    let frame: Frame;
+    let frame: Frame | null = null;
     let entries: ParsedEntry[];
     try {
       frame = decodeFrame(bytes);
       entries = parseBody(frame.text);
     } catch (error) {
-      this.#log.warn({ bytes: bytes.length, reason: (error as Error).message }, 'malformed frame ignored');
+      this.#refuseFrame(bytes, frame, asCodedError(error));
       return;
     }
     const { flags, sequence } = frame.header;
@@ -192,6 +227,26 @@ export class AgentSession {
     } else {
       for (const entry of entries) this.#hear(sequence, entry);
     }
+  }
+
+  /**
+   * What cannot be read cannot be carried out; but whoever sent it as a request waits for it, and so does everything behind it in the
+   * server's queue. As many answers as there were commands, as far as that can be told.
+   */
+  #refuseFrame(bytes: Buffer, frame: Frame | null, error: CodedError): void {
+    const header = frame?.header ?? readableHeader(bytes);
+    const reason = error.message;
+    if (!header || (header.flags & flag.REQUEST) === 0 || (header.flags & flag.CONTROL) !== 0) {
+      this.#log.warn({ bytes: bytes.length, reason }, 'malformed frame ignored');
+      return;
+    }
+    this.#log.warn(
+      { bytes: bytes.length, sequence: header.sequence.toString(), reason },
+      'malformed request refused',
+    );
+    const refusal = answerEntry(answerClass.Answer, { result: false, details: reason });
+    const commands = frame ? entriesOf(frame.text) : 1;
+    void this.#send(responseHeader(header), new Array<BodyEntry>(commands).fill(refusal));
   }
 
   /** An answer to one of our own requests. */
@@ -209,8 +264,11 @@ export class AgentSession {
       if (answer.hostId > 0n) void this.#owner.learnHostId(answer.hostId);
       this.#startupAnswered.resolve(undefined);
     } else if (entry.className === answerClass.PingAnswer && this.#unansweredPings.has(sequence)) {
+      const sentAt = this.#unansweredPings.get(sequence)!;
       this.#unansweredPings.clear();
-      this.#owner.pingAnswered();
+      this.#owner.pingAnswered(milliseconds(this.#owner.context.clock.monotonic() - sentAt));
+      const avoid = readAvoidList(entry);
+      if (avoid) this.#owner.servers.avoid(avoid);
       if (flagField(entry.fields, 'sendStartup')) this.#sendStartup();
     } else {
       this.#log.info({ sequence: sequence.toString(), answer: entry.className }, 'answer to nothing ignored');
@@ -229,6 +287,7 @@ export class AgentSession {
       return;
     }
     const answers: BodyEntry[] = [];
+    const afterwards: (() => void)[] = [];
     let stopped = false;
     for (const entry of entries) {
       if (stopped) {
@@ -237,20 +296,20 @@ export class AgentSession {
       }
       const answer = await this.#execute(header, entry);
       answers.push(answer.entry);
+      if (answer.afterwards) afterwards.push(answer.afterwards);
       stopped = !answer.ok && (header.flags & flag.STOP_ON_ERROR) !== 0;
     }
     await this.#send(responseHeader(header), answers);
-    if (entries.some((entry) => entry.className === shutdownCommandClass))
-      this.#finish({ kind: 'dismissed' });
+    for (const step of afterwards) step();
   }
 
-  async #execute(header: FrameHeader, entry: ParsedEntry): Promise<CommandAnswer> {
+  async #execute(
+    header: FrameHeader,
+    entry: ParsedEntry,
+  ): Promise<CommandAnswer & { readonly afterwards?: (() => void) | undefined }> {
     const log = this.#log.child({ sequence: header.sequence.toString() });
     log.debug({ command: entry.className }, 'command');
-    if (entry.className === readyCommandClass) return this.#becomeReady(entry);
-    if (entry.className === shutdownCommandClass) {
-      return { entry: answerEntry(answerClass.Answer, { result: true }), ok: true };
-    }
+    if (isLinkCommand(entry.className)) return executeLinkCommand(entry, this.#control(), log);
     this.#owner.commandBegan();
     try {
       return await executeCommand(this.#owner.host.machineId, entry, this.#owner.context.commands, log);
@@ -259,17 +318,96 @@ export class AgentSession {
     }
   }
 
-  /** Comes twice on every connection: the second time with the server list, which a host with servers of its own does not need. */
-  async #becomeReady(entry: ParsedEntry): Promise<CommandAnswer> {
-    const { hostId } = readReadyCommand(entry);
+  #control(): LinkControl {
+    const { host, servers } = this.#owner;
+    const address = this.#dialled?.localAddress;
+    return {
+      server: this.#server,
+      servers,
+      credentials: host.endpoint.credentials,
+      addresses: address ? [address] : [],
+      ready: (hostId) => this.#becomeReady(hostId),
+      balance: (now) => {
+        this.#balance(now).catch((error: unknown) => this.#log.error({ err: error }, 'balancing ended'));
+      },
+      moveSoon: (to) => this.#moveSoon(to),
+      dismiss: (forget) => this.#finish({ kind: 'dismissed', forget }),
+    };
+  }
+
+  async #becomeReady(hostId: bigint | null): Promise<void> {
     if (hostId !== null && hostId > 0n) await this.#owner.learnHostId(hostId);
-    if (!this.#alive.signal.aborted) {
-      this.#wasUp = true;
-      this.#owner.up();
-      this.#startupAnswered.resolve(undefined);
-      this.#ready.resolve(undefined);
+    if (this.#alive.signal.aborted) return;
+    this.#wasUp = true;
+    this.#owner.up();
+    this.#owner.context.health.up(this.#server);
+    this.#startupAnswered.resolve(undefined);
+    this.#ready.resolve(undefined);
+  }
+
+  /** The server sends us away: in a moment, so that our answer reaches it. Commands that run go on; a repetition gets their answer. */
+  #moveSoon(to: ServerAddress): void {
+    const { settings, clock } = this.#owner.context;
+    clock.sleep(settings.moveDelay, this.#alive.signal).then(
+      () => this.#finish({ kind: 'moved', to, transferred: true }),
+      // The connection was over before.
+      () => undefined,
+    );
+  }
+
+  /** Goes to the preferred server once it can be reached and no command is being carried out. */
+  async #balance(now: boolean): Promise<void> {
+    const { servers, context } = this.#owner;
+    this.#balancing.abort(new Error('looked at anew'));
+    if (this.#alive.signal.aborted) return;
+    const turn = new AbortController();
+    this.#balancing = turn;
+    const end = (): void => turn.abort(new Error('the connection is over'));
+    this.#alive.signal.addEventListener('abort', end, { once: true });
+    try {
+      if (now) await this.#lookAtPreferred(turn.signal);
+      const interval = servers.checkInterval && (context.settings.balanceInterval ?? servers.checkInterval);
+      while (interval && !turn.signal.aborted) {
+        await context.clock.sleep(interval, turn.signal).catch(() => undefined);
+        await this.#lookAtPreferred(turn.signal);
+        if (servers.checkedOnce) return;
+      }
+    } finally {
+      this.#alive.signal.removeEventListener('abort', end);
     }
-    return { entry: answerEntry(answerClass.ReadyAnswer, { result: true }), ok: true };
+  }
+
+  async #lookAtPreferred(signal: AbortSignal): Promise<void> {
+    const { servers, context } = this.#owner;
+    const to = servers.preferred();
+    if (!to || signal.aborted || this.#isAt(to) || !this.#owner.idle()) return;
+    const { settings, connecting, health } = context;
+    const limits = { connectTimeout: settings.probeTimeout, handshakeTimeout: settings.handshakeTimeout };
+    const nothing = { message: () => undefined, closed: () => undefined };
+    try {
+      // The whole handshake: a server in maintenance takes the TCP connection and then drops it.
+      const dialled = await connecting.run(async () =>
+        health.mayTry(to) ? this.#reach(to, limits, nothing, signal) : null,
+      );
+      if (!dialled) return;
+      dialled.link.destroy();
+      signal.throwIfAborted();
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#log.debug({ reason }, 'the preferred server cannot be reached');
+      return;
+    }
+    // Commands may have come meanwhile.
+    if (!this.#owner.idle()) return;
+    this.#log.info({ to: `${to.host}:${to.port}` }, 'moving to the preferred server');
+    this.#finish({ kind: 'moved', to, transferred: false });
+  }
+
+  /** A server may be known by name here and by address there. */
+  #isAt({ host, port }: ServerAddress): boolean {
+    return (
+      port === this.#server.port && (host === this.#server.host || host === this.#dialled?.remoteAddress)
+    );
   }
 
   /** Sends, or drops with a line in the log when the connection is over; never rejects. */
@@ -328,17 +466,43 @@ export class AgentSession {
   }
 
   #whyClosed(error: Error | null): CodedError {
+    const expired = this.#wasUp
+      ? null
+      : expiredIdentity(this.#dialled?.identity ?? null, this.#where, this.#owner.context.clock);
+    if (expired) return expired;
     if (!error) return this.#unreachable('the management server closed the connection');
     // What the socket or the TLS layer says is a lost link, not a fault of ours.
     return error instanceof CodedError ? error : this.#unreachable('the connection broke', error.message);
   }
 
+  get #where(): string {
+    return `management server ${this.#server.host}:${this.#server.port}`;
+  }
+
   #unreachable(what: string, said?: string): ServiceError {
     return new ServiceError({
       code: 'agent.unreachable',
-      where: `management server ${this.#server.host}:${this.#server.port}`,
+      where: this.#where,
       what,
       said,
     });
+  }
+}
+
+/** The header of a frame whose body cannot be read; null when it cannot be read either. */
+function readableHeader(bytes: Buffer): FrameHeader | null {
+  try {
+    return decodeHeader(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** How many commands a body holds that cannot be read as a whole; at least one was meant. */
+function entriesOf(text: string): number {
+  try {
+    return Math.max(1, countEntries(text));
+  } catch {
+    return 1;
   }
 }

@@ -7,6 +7,7 @@ import type { CodedError } from '../../../plugin-api/index.ts';
 const everywhere: ReadonlySet<string> = new Set([
   'image.no-match',
   'image.ambiguous',
+  'image.storage',
   'deploy.image-unknown',
   'network.no-default-nic',
   'network.vlan-uri',

@@ -147,12 +147,37 @@ export interface ImageView {
   readonly createdAt: number;
 }
 
+/** An image that is being added. */
+export interface AddingView {
+  readonly name: string;
+  readonly doing: string;
+  readonly percent: number | null;
+}
+
+/** Addresses that machines have on the provisioning network, where csbm serves it. */
+export interface LeasesView {
+  readonly provisioning: {
+    readonly state: string;
+    readonly why?: string | null;
+    readonly remedy?: string | null;
+  };
+  readonly leases: readonly {
+    readonly mac: string;
+    readonly address: string;
+    readonly name: string | null;
+    readonly expiresAt: number | null;
+    readonly machine: { readonly id: string; readonly hostname: string } | null;
+  }[];
+}
+
 export interface PrincipalView {
   readonly name: string;
   readonly role: string;
   readonly scope: string;
   readonly createdAt: number;
   readonly revokedAt: number | null;
+  readonly expiresAt: number | null;
+  readonly lastUsedAt: number | null;
 }
 
 export interface AlarmView {
@@ -173,6 +198,8 @@ export interface HealthView {
     readonly server: string | null;
     readonly reason: string | null;
   }[];
+  /** Our certificate towards the management servers; null = there are no links. */
+  readonly agentCertificate: { readonly state: string; readonly warning: string | null } | null;
   readonly unsavedSwitches: readonly { readonly name: string; readonly since: number }[];
   readonly quarantined: readonly {
     readonly id: string;

@@ -14,6 +14,7 @@ interface EnrolOptions extends AdminOptions {
   readonly bmcPasswordFile?: string;
   readonly bmcKgFile?: string;
   readonly minSuite?: string;
+  readonly bmcPrivilege?: string;
   readonly firmware?: string;
   readonly wiring?: string;
   readonly pool?: string;
@@ -42,6 +43,12 @@ export function enrolVerb(group: Command, terminal: Terminal): void {
     )
     .option('--bmc-kg-file <file>', 'file with the BMC key Kg (default: CSBM_BMC_KG, else none)')
     .addOption(new Option('--min-suite <suite>', 'weakest acceptable cipher suite').choices(['3', '17']))
+    .addOption(
+      new Option('--bmc-privilege <level>', 'level to ask the BMC for (default: operator)').choices([
+        'operator',
+        'administrator',
+      ]),
+    )
     .addOption(new Option('--firmware <kind>', 'how it boots').choices(['legacy', 'efi']))
     .addOption(
       new Option('--wiring <kind>', 'none = somebody else cares for its switch ports').choices([
@@ -69,6 +76,7 @@ export function enrolVerb(group: Command, terminal: Terminal): void {
           password: await bmcPassword(terminal, options),
           ...bmcKey(terminal, options),
           ...(options.minSuite !== undefined && { minSuite: Number(options.minSuite) }),
+          ...(options.bmcPrivilege !== undefined && { privilege: options.bmcPrivilege }),
         },
         firmware: options.firmware,
         wiring: options.wiring,

@@ -10,13 +10,18 @@ interface AddOptions extends AdminOptions {
   readonly bond: boolean;
   readonly firstBoot: string;
   readonly rawBytes?: number;
+  readonly sha256?: string;
 }
 
 /** `csbm image` */
 export function imageCommand(terminal: Terminal): Command {
   const group = new Command('image');
 
-  adminVerb(group.command('add <file>').description('upload a raw disk image: as it is, or as gzip or zstd'))
+  adminVerb(
+    group
+      .command('add <file>')
+      .description('upload a disk image: raw, gzip, zstd; or qcow2, VMDK, VHD, which are converted'),
+  )
     .requiredOption('--name <name>', 'its name, for templates csbm://NAME')
     .option('--alias <template>', 'a template URL that means this image too (repeatable)', collect, [])
     .option('--no-bond', 'its first boot cannot make a bond')
@@ -26,6 +31,7 @@ export function imageCommand(terminal: Terminal): Command {
         .default('nocloud'),
     )
     .option('--raw-bytes <n>', 'its unpacked size, where the service cannot measure it', wholeNumber)
+    .option('--sha256 <hex>', 'checksum of the file, which the service compares', checksum)
     .action(async (file: string, options: AddOptions) => {
       const { client, print } = await adminRun(terminal, options);
       const query = new URLSearchParams({
@@ -33,6 +39,7 @@ export function imageCommand(terminal: Terminal): Command {
         canBond: String(options.bond),
         firstBoot: options.firstBoot,
         ...(options.rawBytes !== undefined && { rawBytes: String(options.rawBytes) }),
+        ...(options.sha256 !== undefined && { sha256: options.sha256 }),
       });
       for (const alias of options.alias) query.append('alias', alias);
       const { uploadImage } = await import('./upload-image.ts');
@@ -82,6 +89,11 @@ export function imageCommand(terminal: Terminal): Command {
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
+}
+
+function checksum(text: string): string {
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw new InvalidArgumentError('write 64 hexadecimal digits');
+  return text;
 }
 
 function wholeNumber(text: string): number {

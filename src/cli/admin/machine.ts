@@ -29,13 +29,13 @@ export function machineCommand(terminal: Terminal): Command {
 
   enrolVerb(group, terminal);
 
-  adminVerb(group.command('rm <machine>').description('forget a machine that nobody holds')).action(
-    async (name: string, options: AdminOptions) => {
+  adminVerb(group.command('rm <machine>').description('forget a machine that nobody holds'))
+    .option('--reason <text>', 'why; written to the log of the service', '')
+    .action(async (name: string, options: AdminOptions & { reason: string }) => {
       const { client, print } = await adminRun(terminal, options);
-      await client.call('DELETE', pathOf(name));
+      await client.call('DELETE', pathOf(name), { body: { reason: options.reason } });
       print({ removed: name }, () => `${name} is forgotten`);
-    },
-  );
+    });
 
   operationVerb(group.command('commission <machine>').description('take its inventory and make it ready'))
     .addOption(gradeOption('erase its disks; none = accept them as they are', ['none', ...provableGrades]))
@@ -86,13 +86,14 @@ export function machineCommand(terminal: Terminal): Command {
       print(document, () => `${document.machine.hostname} is withheld`);
     });
 
-  adminVerb(group.command('lift <machine>').description('end its quarantine')).action(
-    async (name: string, options: AdminOptions) => {
+  adminVerb(group.command('lift <machine>').description('end its quarantine'))
+    .option('--reason <text>', 'why; written to the log of the service', '')
+    .action(async (name: string, options: AdminOptions & { reason: string }) => {
       const { client, print } = await adminRun(terminal, options);
-      const document = await client.call<MachineAnswer>('DELETE', `${pathOf(name)}/quarantine`);
+      const body = { reason: options.reason };
+      const document = await client.call<MachineAnswer>('DELETE', `${pathOf(name)}/quarantine`, { body });
       print(document, () => `${document.machine.hostname} is ${document.machine.state}, no longer withheld`);
-    },
-  );
+    });
 
   adminVerb(group.command('ports <machine>').description('its switch ports: wanted and observed')).action(
     async (name: string, options: AdminOptions) => {

@@ -35,7 +35,7 @@ export function operationCommand(terminal: Terminal): Command {
       const names = new Map(machines.map(({ id, hostname }) => [id, hostname]));
       print(document, () =>
         table(
-          ['ID', 'KIND', 'MACHINE', 'STATE', 'BEGAN', 'BY', 'ERROR'],
+          ['ID', 'KIND', 'MACHINE', 'STATE', 'BEGAN', 'BY', 'WHY', 'ERROR'],
           document.operations.map((at) => [
             at.id,
             at.kind,
@@ -43,6 +43,7 @@ export function operationCommand(terminal: Terminal): Command {
             at.state,
             time(at.createdAt),
             at.requester.principal,
+            at.requester.reason,
             at.error && `${at.error.what} [${at.error.code}]`,
           ]),
         ),

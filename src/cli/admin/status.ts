@@ -22,6 +22,7 @@ function healthText(url: string, health: HealthView): string {
     ['CloudStack', [...links].map(([state, count]) => `${count} ${state}`).join(', ') || 'no links'],
   ]);
   const warnings = [
+    ...(health.agentCertificate?.warning ? [health.agentCertificate.warning] : []),
     ...health.unsavedSwitches.map(
       ({ name, since }) => `switch ${name} has unsaved changes since ${time(since)!}`,
     ),

@@ -1,13 +1,15 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import http from 'node:http';
-import https from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { AdminClient } from '../admin-client.ts';
+import { openRequest } from '../http-request.ts';
 import { size } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import type { AddingView } from './api-types.ts';
 
 export interface UploadOptions {
   readonly terminal: Terminal;
@@ -28,7 +30,7 @@ export async function uploadImage<T>(
   const path = resolve(terminal.cwd, file);
   const total = await sizeOf(path);
   const url = new URL(`${client.url}/api/v1/images?${query.toString()}`);
-  const request = (url.protocol === 'https:' ? https : http).request(url, {
+  const request = openRequest(url, client.trust, {
     method: 'POST',
     headers: {
       authorization: client.authorization,
@@ -38,14 +40,18 @@ export async function uploadImage<T>(
   });
   const bytes = createReadStream(path, { highWaterMark: 1024 * 1024 });
   const bar = quiet ? null : new ProgressBar(terminal, total);
+  const ended = new AbortController();
+  // Nothing moves while the service converts the image: the probes keep the connection in the memory of firewalls.
+  request.once('socket', (socket) => socket.setKeepAlive(true, 30_000));
   try {
-    const answer = await new Promise<http.IncomingMessage>((answered, failed) => {
-      let response: http.IncomingMessage | undefined;
+    const answer = await new Promise<IncomingMessage>((answered, failed) => {
+      let response: IncomingMessage | undefined;
       request.once('response', (message) => answered((response = message)));
       // After the answer, a broken pipe only means that the service did not want the rest.
       request.on('error', (cause) => response ?? failed(client.unreachable(cause)));
       bytes.on('error', (cause) => failed(unreadable(path, cause)));
       bytes.on('data', (chunk) => bar?.add(chunk.length));
+      if (bar) bytes.once('end', () => void watch(client, query.get('name'), bar, ended.signal));
       bytes.pipe(request);
     });
     bytes.unpipe(request);
@@ -55,9 +61,34 @@ export async function uploadImage<T>(
     if (answer.statusCode === 201) return JSON.parse(body) as T;
     throw client.refusal(answer.statusCode ?? 0, body);
   } finally {
+    ended.abort();
     bar?.end();
     bytes.destroy();
     request.destroy();
+  }
+}
+
+/** In milliseconds. */
+const lookEvery = 1_000;
+
+/** Shows what the service does with the whole image, until it answers. */
+async function watch(
+  client: AdminClient,
+  name: string | null,
+  bar: ProgressBar,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    while (bar.visible) {
+      await sleep(lookEvery, undefined, { signal });
+      const { adding } = await client.call<{ readonly adding: readonly AddingView[] }>('GET', '/images', {
+        signal,
+      });
+      const mine = adding.find((one) => one.name === name);
+      if (mine && !signal.aborted) bar.show(mine);
+    }
+  } catch {
+    // The upload has been answered; or it will be told there what is wrong.
   }
 }
 
@@ -106,7 +137,17 @@ class ProgressBar {
     );
   }
 
+  get visible(): boolean {
+    return this.#shown >= 0;
+  }
+
+  /** What happens after the upload. */
+  show({ doing, percent }: AddingView): void {
+    const far = percent === null ? '' : ` ${percent} %`;
+    this.#terminal.stderr.write(`\r\u001b[K[${'#'.repeat(25)}] ${size(this.#total)} sent, ${doing}${far}`);
+  }
+
   end(): void {
-    if (this.#shown >= 0) this.#terminal.stderr.write('\r\u001b[K');
+    if (this.visible) this.#terminal.stderr.write('\r\u001b[K');
   }
 }

@@ -13,6 +13,11 @@ export function adminVerb(command: Command): Command {
   return command
     .option('--url <url>', 'where the service is (default: CSBM_URL, csbm.yaml, or http://127.0.0.1:8440)')
     .option('--token-file <file>', 'file with the token (default: CSBM_TOKEN, CSBM_TOKEN_FILE, or csbm.yaml)')
+    .option(
+      '--ca <file>',
+      'CA that issued the certificate of an https service (default: CSBM_CA, or the well-known CAs)',
+    )
+    .option('--insecure', 'believe any certificate: whoever sits in between gets the token')
     .option('--json', 'print one JSON document');
 }
 
@@ -27,6 +32,7 @@ export interface AdminRun {
 
 export async function adminRun(terminal: Terminal, options: AdminOptions): Promise<AdminRun> {
   const json = options.json ?? false;
+  if (options.insecure) terminal.stderr.write('warning: --insecure: whoever answers there gets the token\n');
   const client = new AdminClient(await findTarget(options, terminal));
   return { client, terminal, json, print: printer(terminal, json) };
 }

@@ -5,9 +5,7 @@ import { describeFrame, frameFromDescription } from '../../wire/cloudstack/frame
 
 /** `csbm cloudstack`: frames of the CloudStack agent protocol, read and written on standard input and output. */
 export function cloudstackCommand(): Command {
-  const command = new Command('cloudstack').description(
-    'read and write frames of the CloudStack agent protocol',
-  );
+  const command = new Command('cloudstack');
   command
     .command('decode')
     .description('read a frame in hex on standard input, print it as one JSON object')

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import type { Check } from '../../drivers/deploy/native/provisioning/checks.ts';
+import { addLeasesVerb } from '../admin/native-leases.ts';
 import { printer } from '../admin/verb.ts';
 import { Exit, exitCodes } from '../exit-code.ts';
 import type { Terminal } from '../terminal.ts';
@@ -19,6 +20,7 @@ export function nativeCommand(terminal: Terminal): Command {
     .option('--config <file>', 'csbm.yaml (default: CSBM_CONFIG, else csbm.yaml here, else defaults)')
     .option('--json', 'print one JSON document')
     .action((options: DoctorOptions) => doctor(terminal, options));
+  addLeasesVerb(group, terminal);
   return group;
 }
 
@@ -41,11 +43,12 @@ async function examine(config: Config): Promise<readonly Check[]> {
       import('../../drivers/deploy/native/provisioning/own-processes.ts'),
     ]);
   const { network } = config.provisioning;
-  const { host, port, publicUrl } = config.boot;
+  const { host, port, publicUrl, tls } = config.boot;
+  const scheme = tls.certFile === undefined ? 'http' : 'https';
   const settings = provisioningSettings(
     network,
     config.stateDir,
-    publicUrl ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    publicUrl ?? `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   );
   const programs = await checks.programChecks(network.dnsmasq);
   const anywhere = [
@@ -59,6 +62,7 @@ async function examine(config: Config): Promise<readonly Check[]> {
     ...programs,
     await checks.bootFileCheck(network.tftpDir),
     await checks.ramdiskCheck(config.stateDir),
+    await checks.conversionCheck(config.provisioning.conversion.qemuImg),
     await checks.stateFolderCheck(config.stateDir),
     checks.rightsCheck(await checks.readRights()),
   ];

@@ -48,7 +48,10 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
         ['data', config.stateDir],
       ]),
   );
+  const reload = (): void => service.reload();
+  process.on('SIGHUP', reload);
   const signal = await stopped;
+  process.off('SIGHUP', reload);
   if (!json)
     terminal.stderr.write(
       `${signal}: stopping; operations stay in the journal and go on at the next start\n`,

@@ -1,5 +1,8 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
-import { flag, optionalPath, settingFacts, text } from '../setting.ts';
+import { duration, flag, optionalPath, settingFacts, text } from '../setting.ts';
+import { api, reconcile } from './cloudstack-api.ts';
+import { direct } from './cloudstack-direct.ts';
 
 /** An address and TCP port. */
 export interface ServerAddress {
@@ -20,6 +23,11 @@ const server = z.string(serverRemedy).transform((written, context): ServerAddres
   return z.NEVER;
 });
 
+const addressRemedy = 'write an IP address, for example 192.0.2.10';
+const address = z
+  .string(addressRemedy)
+  .refine((text) => isIP(text) !== 0 && !text.includes('%'), addressRemedy);
+
 const agent = z
   .strictObject({
     enabled: flag('Whether to connect to CloudStack as an agent', false),
@@ -33,6 +41,16 @@ const agent = z
     trustAll: flag('Accept any certificate of the management server: for labs only', false),
     clientCertFile: optionalPath('Client certificate (PEM), for ca.plugin.root.auth.strictness = true'),
     clientKeyFile: optionalPath('Private key (PEM) of the client certificate'),
+    certificateAddresses: z
+      .array(address, 'write a list of IP addresses')
+      .default([])
+      .register(settingFacts, {
+        kind: 'list',
+        meaning:
+          'Addresses for the certificate that CloudStack gives over the link, besides the own ones: behind NAT, what CloudStack sees',
+        default: '[]',
+      }),
+    certificateWarning: duration('How long before its end the client certificate is warned of', '15d'),
   })
   .superRefine((value, context) => {
     const complain = (key: string, what: string, message: string): void => {
@@ -60,4 +78,7 @@ const agent = z
 export const cloudstackSection = z.strictObject({
   name: text('Name of this CloudStack: makes the names of its instances unique', 'cloudstack'),
   agent: agent.prefault({}),
+  api: api.prefault({}),
+  reconcile: reconcile.prefault({}),
+  direct: direct.prefault({}),
 });

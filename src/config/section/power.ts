@@ -1,7 +1,15 @@
 import { z } from 'zod';
-import { choice, passedOn } from '../setting.ts';
+import { choice, duration, passedOn } from '../setting.ts';
 
 export const powerSection = z.strictObject({
   driver: choice('Driver that talks to BMCs', ['ipmi'], 'ipmi'),
+  pollInterval: duration(
+    "How often every machine's power is read in the background; `timings.scale` divides it",
+    '60s',
+  ),
+  reportMaxAge: duration(
+    'A power state that was read longer ago is not reported to CloudStack; `timings.scale` divides it',
+    '90s',
+  ),
   settings: passedOn('Settings of that driver, which checks them'),
 });

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
-import { flag, optionalText, passedOn, path, settingFacts, text } from '../setting.ts';
+import { duration, flag, optionalText, passedOn, path, settingFacts, text } from '../setting.ts';
 
 /** An IPv4 address with the prefix length of its network. */
 export interface InterfaceAddress {
@@ -87,10 +87,23 @@ const network = z
       complain('range', "contains the interface's own address", 'leave that address out');
   });
 
+const gibRemedy = 'write a whole number from 1 to 65536';
+
+const conversion = z.strictObject({
+  qemuImg: text('The program qemu-img: a path, or a name that is looked up', 'qemu-img'),
+  timeout: duration('Converting an image (qcow2, VMDK, VHD) takes at most', '2h'),
+  maxRawGiB: z.int(gibRemedy).min(1, gibRemedy).max(65536, gibRemedy).default(256).register(settingFacts, {
+    kind: 'whole number',
+    meaning: 'Largest disk that is converted, in GiB',
+    default: '256',
+  }),
+});
+
 export const provisioningSection = z.strictObject({
   settings: passedOn('Settings of the native deploy engine, which checks them'),
   imageDir: path('Folder of the images', 'images'),
   network: network.prefault({}),
+  conversion: conversion.prefault({}),
 });
 
 function numberOf(host: string): number {

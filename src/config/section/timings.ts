@@ -32,6 +32,7 @@ export const timingsSection = z
     ),
     switchBatch: duration('A batch on a switch takes at most', '2m'),
     switchIdle: duration('A session to a switch is kept open for the next batch for', '20s'),
+    tlsCheck: duration('How often certificate files of listeners are looked at for a change', '10s'),
     pollInterval: duration('How often a device that is changing is read', '3s'),
     retryDelay: duration(
       'First wait before a step that may be repeated is repeated; doubled each time',

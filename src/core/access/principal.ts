@@ -1,10 +1,13 @@
-export type Role = 'admin' | 'operator' | 'viewer' | 'cloud' | 'user';
+export const roles = ['admin', 'operator', 'viewer', 'cloud', 'user'] as const;
+
+/** What a principal may do; `rights.ts` has the table. */
+export type Role = (typeof roles)[number];
 
 /** A person, service or machine with a role and a scope. Doors authenticate; operations authorise and record. */
 export interface Principal {
   readonly name: string;
   readonly role: Role;
-  /** What it may touch: `*`, or a pool or cloud name. */
+  /** Which machines it may touch, as `scope.ts` reads it: `*`, or terms like `pool:gpu,site:berlin`. */
   readonly scope: string;
 }
 
@@ -14,6 +17,10 @@ export interface PrincipalRecord extends Principal {
   readonly tokenHash: string | null;
   readonly createdAt: number;
   readonly revokedAt: number | null;
+  /** Epoch milliseconds after which the token is worth nothing; null = it does not expire. */
+  readonly expiresAt: number | null;
+  /** Epoch milliseconds of a recent use, written at most every few minutes; null before the first. */
+  readonly lastUsedAt: number | null;
 }
 
 /** Who asked, through which door, and why: recorded with every operation. */
@@ -21,4 +28,20 @@ export interface Requester {
   readonly principal: string;
   readonly door: string;
   readonly reason: string;
+}
+
+/** Somebody who asks for something: authenticated by a door, and yet to be authorised. */
+export interface Asker extends Requester {
+  readonly role: Role;
+  readonly scope: string;
+}
+
+/** A principal as it asks through a door. */
+export function askerOf({ name, role, scope }: Principal, door: string, reason: string): Asker {
+  return { principal: name, door, reason, role, scope };
+}
+
+/** What is recorded of an asker. */
+export function requesterOf({ principal, door, reason }: Asker): Requester {
+  return { principal, door, reason };
 }

@@ -8,6 +8,8 @@ export interface Claim {
   readonly externalId: string;
   /** Who owns it over there: account, domain, project, for tags and records. */
   readonly owner: string;
+  /** CloudStack's UUID of the instance, lower case; null where nobody told it yet, or there is none. */
+  readonly instanceUuid: string | null;
   /** Epoch milliseconds. */
   readonly since: number;
   readonly version: number;

@@ -1,5 +1,6 @@
 import type { Mac, PortId } from '../../../plugin-api/index.ts';
 import type { PrincipalRecord } from '../access/principal.ts';
+import type { MachinePlace } from '../access/scope.ts';
 import type { Claim } from '../claim/claim.ts';
 import type { Deployment } from '../claim/deployment.ts';
 import type { Image } from '../image/image.ts';
@@ -40,6 +41,8 @@ export interface MachineStore {
   findByBmc(host: string, port: number): Promise<Machine | null>;
   /** All machines, in order of hostname; two queries whatever their number. */
   list(): Promise<readonly Machine[]>;
+  /** Where every machine stands, for scopes: one query, and no secret is opened for it. */
+  places(): Promise<readonly (MachinePlace & { readonly id: MachineId })[]>;
   insert(machine: Machine): Promise<void>;
   update(machine: Machine): Promise<Machine>;
   delete(id: MachineId, version: number): Promise<void>;
@@ -51,6 +54,8 @@ export interface ClaimStore {
   list(): Promise<readonly Claim[]>;
   /** @throws `store.conflict` when the machine is claimed or the external id holds another machine. */
   insert(claim: Claim): Promise<void>;
+  /** Sets the UUID of the claim's instance where it is not known yet; a claim that is gone or knows it is left alone. */
+  learnInstanceUuid(machineId: MachineId, externalId: string, instanceUuid: string): Promise<void>;
   delete(machineId: MachineId, externalId: string): Promise<void>;
 }
 
@@ -100,6 +105,8 @@ export interface ImageStore {
 
 export interface OperationFilter {
   readonly machineId?: MachineId;
+  /** Only of these machines. */
+  readonly machineIds?: readonly MachineId[];
   readonly kind?: OperationKind;
   readonly states?: readonly OperationState[];
   /** Newest first, at most this many (default 100). */
@@ -144,6 +151,10 @@ export interface PrincipalStore {
   insert(principal: PrincipalRecord): Promise<void>;
   /** Revokes for good; false when there is none or it is revoked already. */
   revoke(name: string, at: number): Promise<boolean>;
+  /** Another token instead of the one it has, with its own end; false when there is none or it is revoked. */
+  replaceToken(name: string, tokenHash: string, expiresAt: number | null): Promise<boolean>;
+  /** Notes a recent use. */
+  used(name: string, at: number): Promise<void>;
 }
 
 /** Something a person should look at. */
@@ -156,7 +167,7 @@ export interface Alarm {
 }
 
 export interface AlarmStore {
-  /** Newest first. */
-  list(limit: number): Promise<readonly Alarm[]>;
+  /** Newest first; only of these machines, where they are given. */
+  list(limit: number, machineIds?: readonly MachineId[]): Promise<readonly Alarm[]>;
   insert(alarm: Alarm): Promise<void>;
 }

@@ -1,6 +1,9 @@
 import type { Clock, Duration } from '../../../plugin-api/index.ts';
 
-/** The real clock. */
+/** Node's timers take no more, in milliseconds: what is longer would end at once. */
+const longestTimer = 2 ** 31 - 1;
+
+/** The real clock. A sleep of more than 24 days ends after 24 days. */
 export class SystemClock implements Clock {
   now(): number {
     return Date.now();
@@ -10,6 +13,11 @@ export class SystemClock implements Clock {
     return performance.now();
   }
 
+  timer(time: Duration, wake: () => void): () => void {
+    const timer = setTimeout(wake, Math.min(time, longestTimer));
+    return () => clearTimeout(timer);
+  }
+
   sleep(time: Duration, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(reasonOf(signal));
@@ -17,10 +25,13 @@ export class SystemClock implements Clock {
         clearTimeout(timer);
         reject(reasonOf(signal!));
       };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      }, time);
+      const timer = setTimeout(
+        () => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        },
+        Math.min(time, longestTimer),
+      );
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }

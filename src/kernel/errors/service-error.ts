@@ -47,6 +47,21 @@ export const serviceCodes = {
     meaning: 'The principal may not do this',
     remedy: 'ask an administrator for the role',
   },
+  'access.scope': {
+    retry: 'never',
+    meaning: 'What was asked for lies outside the scope of the principal',
+    remedy: 'ask an administrator for the scope',
+  },
+  'access.throttled': {
+    retry: 'later',
+    meaning: 'Too many wrong credentials came from this address',
+    remedy: 'correct the token, and try again in a minute',
+  },
+  'access.last-admin': {
+    retry: 'never',
+    meaning: 'Without this principal nobody could administer the service',
+    remedy: 'make another administrator first',
+  },
   'request.not-found': { retry: 'never', meaning: 'There is no such thing', remedy: 'check the name' },
   'machine.unknown': { retry: 'never', meaning: 'No such machine', remedy: 'enrol it first' },
   'machine.ambiguous': {
@@ -107,12 +122,22 @@ export const serviceCodes = {
   'image.format': {
     retry: 'never',
     meaning: 'The file is not an image that can be streamed to a disk',
-    remedy: 'upload a raw disk image, as it is or compressed by gzip or zstd',
+    remedy: 'upload a raw disk image, as it is or compressed by gzip or zstd; or a qcow2, VMDK or VHD file',
   },
   'image.storage': {
     retry: 'operator',
     meaning: 'The image file cannot be stored or read',
     remedy: 'check free space and permissions of the images folder',
+  },
+  'image.checksum': {
+    retry: 'later',
+    meaning: 'The image file that came is not the one whose checksum was given',
+    remedy: 'compare with sha256sum, download it again where it is wrong, and upload it again',
+  },
+  'image.conversion': {
+    retry: 'operator',
+    meaning: 'A virtual disk could not be converted here',
+    remedy: 'see what was wrong, or convert the image before the upload',
   },
   'network.no-default-nic': {
     retry: 'never',
@@ -231,10 +256,56 @@ export const serviceCodes = {
     meaning: 'The management server shows another certificate than the pinned one',
     remedy: 'find out why before changing the pin',
   },
+  'agent.identity': {
+    retry: 'operator',
+    meaning: 'Our client certificate, its key or the pinned CA certificate cannot be used',
+    remedy: 'see what is wrong with it; docs/cloudstack.md tells how to renew it',
+  },
+  'agent.removed': {
+    retry: 'operator',
+    meaning: 'CloudStack removed the host; its place there was forgotten here, the machine is as it was',
+    remedy: 'enrol the machine with its place again if it shall be a host again',
+  },
   'agent.refused': {
     retry: 'later',
     meaning: 'The management server refused the host',
     remedy: 'see what it said',
+  },
+  'cloudstack.unreachable': {
+    retry: 'later',
+    meaning: "CloudStack's HTTP API gives no answer",
+    remedy: 'check cloudstack.api.url, caFile and the path to it',
+  },
+  'cloudstack.credentials': {
+    retry: 'operator',
+    meaning: "CloudStack's HTTP API does not accept the keys, or not for this command",
+    remedy: "check cloudstack.api.apiKey and secretKey, the clock, and the user's role",
+  },
+  'cloudstack.refused': {
+    retry: 'operator',
+    meaning: "CloudStack's HTTP API refused a request",
+    remedy: 'see what it said',
+  },
+  'cloudstack.answer': {
+    retry: 'later',
+    meaning: "An answer of CloudStack's HTTP API cannot be understood, or is not complete",
+    remedy: 'check that cloudstack.api.url is the API itself (…/client/api)',
+  },
+  'cloudstack.instance-gone': {
+    retry: 'operator',
+    meaning: 'CloudStack has expunged an instance that still holds a machine here',
+    remedy: 'check it there, then csbm machine destroy, or set cloudstack.reconcile.destroy',
+  },
+  'cloudstack.too-many-gone': {
+    retry: 'operator',
+    meaning: 'So many instances look expunged at once that none of their machines is touched',
+    remedy: 'find out whether CloudStack really expunged them, then csbm machine destroy',
+  },
+  'service.untrusted': {
+    retry: 'operator',
+    meaning: 'The service shows a certificate that is not trusted',
+    remedy:
+      'name the CA that issued it: --ca FILE or CSBM_CA; and call the service by a name in the certificate',
   },
   'service.unreachable': {
     retry: 'later',

@@ -22,10 +22,43 @@ export class Metrics {
     labelNames: ['state'] as const,
     registers: [this.registry],
   });
+  readonly agentPings = new Counter({
+    name: 'csbm_agent_pings_total',
+    help: 'Pings sent to management servers; csbm_agent_ping_seconds counts those that were answered',
+    registers: [this.registry],
+  });
+  readonly agentPingSeconds = new Histogram({
+    name: 'csbm_agent_ping_seconds',
+    help: 'Time from a ping to the answer of the management server',
+    buckets: [0.005, 0.02, 0.1, 0.5, 1, 5, 20, 60],
+    registers: [this.registry],
+  });
+  readonly agentCertificateExpiry = new Gauge({
+    name: 'csbm_agent_certificate_expiry_seconds',
+    help: 'When our certificate towards the management servers expires, in seconds since 1970; 0 = there is none',
+    registers: [this.registry],
+  });
   readonly switchBatches = new Counter({
     name: 'csbm_switch_batches_total',
     help: 'Batches sent to switches, by outcome',
     labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
+  readonly powerPolls = new Counter({
+    name: 'csbm_power_polls_total',
+    help: 'Readings of power in the background, by outcome (read, or the error code)',
+    labelNames: ['outcome'] as const,
+    registers: [this.registry],
+  });
+  readonly polledBmcs = new Gauge({
+    name: 'csbm_polled_bmcs',
+    help: 'BMCs by state of their circuit breaker: closed, open (probed now and then), blocked (refused our login)',
+    labelNames: ['state'] as const,
+    registers: [this.registry],
+  });
+  readonly powerOutOfBand = new Counter({
+    name: 'csbm_power_changes_out_of_band_total',
+    help: 'Changes of power that nobody commanded here',
     registers: [this.registry],
   });
   readonly alarms = new Counter({

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readdir, rename, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import {
   minutes,
   type Clock,
@@ -11,11 +10,18 @@ import {
 } from '../../../plugin-api/index.ts';
 import type { Image } from '../../core/image/image.ts';
 import type { Storage } from '../../core/storage/storage.ts';
+import { formatDuration } from '../../kernel/clock/duration.ts';
+import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { Semaphore } from '../../kernel/concurrency/semaphore.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
 import type { Log } from '../../kernel/log/log.ts';
-import { detectEncoding, magicBytes } from './image-format.ts';
+import { convertDisk, requireQemuImg } from './convert-disk.ts';
+import { writeImageFile, type WrittenFile } from './image-file.ts';
+import { detectFormat, magicBytes, type DiskFormat, type ImageFormat } from './image-format.ts';
+import { packDisk } from './pack-disk.ts';
 import { measureRawBytes } from './raw-size.ts';
+import { stored } from './stored.ts';
 
 export interface NewImage {
   /** Letters, digits and `. _ + -`, at most 63. */
@@ -25,6 +31,31 @@ export interface NewImage {
   readonly aliases: readonly string[];
   /** Size after unpacking: needed only where it cannot be measured, checked where it can. */
   readonly rawBytes?: number | undefined;
+  /** Of the bytes that come, in lower-case hex: checked. A converted image is stored with a checksum of its own. */
+  readonly sha256?: string | undefined;
+}
+
+/** An image on its way into the library. */
+export interface AddingImage {
+  readonly name: string;
+  /** `waiting`: for another conversion, of which there is one at a time. */
+  readonly doing: 'receiving' | 'measuring' | 'waiting' | 'converting' | 'compressing';
+  /** 0 to 100; null = it cannot be told. */
+  readonly percent: number | null;
+}
+
+/** How virtual disks (qcow2, VMDK, VHD) become raw ones. */
+export interface Conversion {
+  /** The program of Debian's package qemu-utils. */
+  readonly qemuImg: string;
+  /** The program; without it images are compressed by gzip. It also measures zstd images. */
+  readonly zstd: string;
+  /** Longest conversion, without the upload. */
+  readonly timeout: Duration;
+  /** Largest disk that is converted. */
+  readonly maxRawBytes: number;
+  /** Bytes that can still be written in a folder. */
+  readonly freeBytes: (folder: string) => Promise<number>;
 }
 
 /** Where an image's stored file is, and what it must be. */
@@ -43,13 +74,26 @@ export interface ImageLibraryOptions {
   readonly log: Log;
   /** Files that belong to no image are removed when untouched for so long (default 10 minutes): a younger one may be an upload of another instance. */
   readonly orphanAge?: Duration;
+  readonly conversion?: Partial<Conversion>;
 }
 
-interface Received {
+/** The file as it will be stored, still in the folder of the uploads. */
+interface Prepared extends WrittenFile {
+  readonly path: string;
   readonly encoding: StoredImage['encoding'];
-  readonly storedBytes: number;
-  readonly sha256: string;
+  readonly rawBytes: number | null;
 }
+
+const defaultConversion: Conversion = {
+  qemuImg: 'qemu-img',
+  zstd: 'zstd',
+  timeout: minutes(120),
+  maxRawBytes: 256 * 1024 ** 3,
+  freeBytes: async (folder) => {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  },
+};
 
 /**
  * The images of the native engine: files in one folder, rows in storage. A row exists only for a file that is whole and durable; what an
@@ -62,22 +106,30 @@ export class ImageLibrary implements ImageCatalogue {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #orphanAge: Duration;
-  /** Uploads under way here, which may be measured for longer than the orphans' age. */
-  readonly #active = new Set<string>();
+  readonly #conversion: Conversion;
+  /** By id: images under way here, which may be measured or converted for longer than the orphans' age. */
+  readonly #adding = new Map<string, AddingImage>();
+  /** Each of them takes gigabytes of space and every processor. */
+  readonly #oneConversion = new Semaphore(1);
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: ImageLibraryOptions) {
     this.#storage = options.storage;
-    this.#folder = options.folder;
-    this.#uploads = join(options.folder, 'tmp');
+    // Absolute, because qemu-img takes what stands before a colon in a relative path for a protocol.
+    this.#folder = resolve(options.folder);
+    this.#uploads = join(this.#folder, 'tmp');
     this.#clock = options.clock;
     this.#log = options.log;
     this.#orphanAge = options.orphanAge ?? minutes(10);
+    this.#conversion = { ...defaultConversion, ...options.conversion };
   }
 
   /** Makes the folders, removes orphans, and names in the log every image whose file is missing or has another size. */
   async start(): Promise<void> {
     await stored(() => mkdir(this.#uploads, { recursive: true }));
-    await this.#removeOrphans();
+    // What a crash has just left is too young now, and may be as large as a disk.
+    if ((await this.#removeOrphans()) > 0) void this.#run(this.#removeOrphansLater());
     for (const image of await this.list()) {
       const size = await stat(join(this.#folder, image.file)).then(
         (found) => found.size,
@@ -90,6 +142,24 @@ export class ImageLibrary implements ImageCatalogue {
         );
       }
     }
+  }
+
+  /** Ends what is being added, and leaves nothing of it. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(
+      new ServiceError({
+        code: 'image.conversion',
+        retry: 'later',
+        what: 'the service was stopped while the image was added',
+        remedy: 'add it again when the service is up',
+      }),
+    );
+    await Promise.allSettled(this.#running);
+  }
+
+  /** Images on their way into the library. */
+  adding(): readonly AddingImage[] {
+    return [...this.#adding.values()];
   }
 
   async find(name: string): Promise<Image | null> {
@@ -109,10 +179,17 @@ export class ImageLibrary implements ImageCatalogue {
   }
 
   /**
-   * Stores an image from a stream of its bytes: raw, gzip or zstd, as its first bytes say.
-   * @throws ServiceError `image.exists`, `image.format`, `image.storage`, or `request.invalid` for bad names and sizes.
+   * Stores an image from a stream of its bytes: raw, gzip or zstd as they come; qcow2, VMDK and VHD converted to raw and compressed.
+   * @throws ServiceError `image.exists`, `image.format`, `image.checksum`, `image.storage`, `image.conversion`, or `request.invalid`
+   *   for bad names and sizes; the signal's reason
    */
-  async add(wanted: NewImage, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Image> {
+  add(wanted: NewImage, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Image> {
+    const { signal: stopping } = this.#stopping;
+    return this.#run(this.#add(wanted, bytes, signal ? AbortSignal.any([signal, stopping]) : stopping));
+  }
+
+  async #add(wanted: NewImage, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Image> {
+    signal.throwIfAborted();
     const aliases = [...new Set(wanted.aliases.map((alias) => alias.trim()))];
     requireNames(wanted.name, aliases);
     requireFree(wanted.name, aliases, await this.list());
@@ -120,25 +197,37 @@ export class ImageLibrary implements ImageCatalogue {
 
     const id = newSortableId('image', this.#clock.now());
     const upload = join(this.#uploads, id);
-    this.#active.add(upload);
     try {
-      const received = await this.#receive(upload, bytes, signal);
-      const measured = await measureRawBytes(upload, received.encoding, received.storedBytes, signal);
+      this.#tell(id, wanted.name, 'receiving');
+      const { format, ...received } = await this.#receive(upload, bytes, signal);
+      requireChecksum(received.sha256, wanted.sha256);
+      const prepared = format.converted
+        ? await this.#convert(id, wanted.name, format.converted, signal)
+        : await this.#measure(
+            id,
+            wanted.name,
+            { path: upload, encoding: format.stored, ...received },
+            signal,
+          );
+      const { path, encoding, storedBytes, sha256 } = prepared;
       const image: Image = {
         name: wanted.name,
         canBond: wanted.canBond,
         firstBoot: wanted.firstBoot,
-        rawBytes: agreedRawBytes(measured, wanted.rawBytes),
-        ...received,
+        rawBytes: agreedRawBytes(prepared.rawBytes, wanted.rawBytes),
+        encoding,
+        storedBytes,
+        sha256,
         aliases,
-        file: `${id}.${received.encoding}`,
+        file: `${id}.${encoding}`,
         createdAt: this.#clock.now(),
         version: 1,
       };
-      return await this.#publish(upload, image);
+      signal.throwIfAborted();
+      return await this.#publish(path, image);
     } finally {
-      await unlink(upload).catch(() => undefined);
-      this.#active.delete(upload);
+      for (const path of [upload, rawOf(upload), packedOf(upload)]) await unlink(path).catch(() => undefined);
+      this.#adding.delete(id);
     }
   }
 
@@ -167,28 +256,100 @@ export class ImageLibrary implements ImageCatalogue {
     });
   }
 
-  async #receive(path: string, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Received> {
-    const hash = createHash('sha256');
-    const file = await stored(() => open(path, 'wx', 0o640));
-    try {
-      let start = Buffer.alloc(0);
-      let storedBytes = 0;
+  async #receive(
+    path: string,
+    bytes: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<WrittenFile & { readonly format: ImageFormat }> {
+    let start = Buffer.alloc(0);
+    const { qemuImg } = this.#conversion;
+    const looked = async function* (): AsyncGenerator<Uint8Array> {
       for await (const chunk of bytes) {
-        signal?.throwIfAborted();
         if (start.length < magicBytes) {
           start = Buffer.concat([start, chunk.subarray(0, magicBytes - start.length)]);
-          // A format that cannot be used is refused at once, not after gigabytes.
-          if (start.length === magicBytes) detectEncoding(start);
+          // What cannot be used is refused at once, not after gigabytes.
+          if (start.length === magicBytes) {
+            const { converted } = detectFormat(start);
+            if (converted) await requireQemuImg(qemuImg, converted);
+          }
         }
-        hash.update(chunk);
-        await stored(() => file.appendFile(chunk));
-        storedBytes += chunk.length;
+        yield chunk;
       }
-      const encoding = detectEncoding(start);
-      await stored(() => file.sync());
-      return { encoding, storedBytes, sha256: hash.digest('hex') };
+    };
+    const written = await writeImageFile(path, looked(), signal);
+    return { format: detectFormat(start), ...written };
+  }
+
+  async #measure(
+    id: string,
+    name: string,
+    received: Omit<Prepared, 'rawBytes'>,
+    signal: AbortSignal,
+  ): Promise<Prepared> {
+    this.#tell(id, name, 'measuring');
+    const { path, encoding, storedBytes } = received;
+    const rawBytes = await measureRawBytes(path, encoding, storedBytes, this.#conversion.zstd, signal);
+    return { ...received, rawBytes };
+  }
+
+  async #convert(id: string, name: string, format: DiskFormat, signal: AbortSignal): Promise<Prepared> {
+    const { timeout } = this.#conversion;
+    const late = new ServiceError({
+      code: 'image.conversion',
+      what: `the image was not converted within ${formatDuration(timeout)}`,
+      remedy: 'raise provisioning.conversion.timeout, or convert the image before the upload',
+    });
+    this.#tell(id, name, 'waiting');
+    return this.#oneConversion.run(() =>
+      withDeadline(
+        this.#clock,
+        timeout,
+        () => late,
+        (until) => this.#convertNow(id, name, format, until),
+        signal,
+      ),
+    );
+  }
+
+  async #convertNow(id: string, name: string, format: DiskFormat, signal: AbortSignal): Promise<Prepared> {
+    signal.throwIfAborted();
+    const began = this.#clock.monotonic();
+    const { qemuImg, zstd, maxRawBytes, freeBytes } = this.#conversion;
+    const file = join(this.#uploads, id);
+    const raw = rawOf(file);
+    const packed = packedOf(file);
+    this.#tell(id, name, 'converting', 0);
+    await convertDisk({
+      file,
+      format,
+      raw,
+      qemuImg,
+      maxRawBytes,
+      freeBytes: () => freeBytes(this.#uploads),
+      onPercent: (percent) => this.#tell(id, name, 'converting', percent),
+      signal,
+    });
+    // Its space is needed now.
+    await stored(() => unlink(file));
+    const { size: rawBytes } = await stored(() => stat(raw));
+    this.#tell(id, name, 'compressing', 0);
+    const onRead = (bytes: number): void => this.#tell(id, name, 'compressing', (100 * bytes) / rawBytes);
+    const written = await packDisk({ raw, packed, zstd, onRead, signal });
+    const took = formatDuration(this.#clock.monotonic() - began);
+    this.#log.info({ image: name, format, rawBytes, took }, 'image converted');
+    return { path: packed, rawBytes, ...written };
+  }
+
+  #tell(id: string, name: string, doing: AddingImage['doing'], percent: number | null = null): void {
+    this.#adding.set(id, { name, doing, percent: percent === null ? null : Math.floor(percent) });
+  }
+
+  async #run<T>(task: Promise<T>): Promise<T> {
+    this.#running.add(task);
+    try {
+      return await task;
     } finally {
-      await file.close();
+      this.#running.delete(task);
     }
   }
 
@@ -213,11 +374,22 @@ export class ImageLibrary implements ImageCatalogue {
     return image;
   }
 
-  async #removeOrphans(): Promise<void> {
+  async #removeOrphansLater(): Promise<void> {
+    try {
+      await this.#clock.sleep(this.#orphanAge, this.#stopping.signal);
+      await this.#removeOrphans();
+    } catch (error) {
+      if (!this.#stopping.signal.aborted)
+        this.#log.warn({ err: error }, 'left-overs of uploads not looked for');
+    }
+  }
+
+  /** @returns how many were left because they are too young */
+  async #removeOrphans(): Promise<number> {
     // Files first, rows second: a file that gets its row in between is not taken for an orphan.
     const uploads = (await readdir(this.#uploads))
-      .map((name) => join(this.#uploads, name))
-      .filter((path) => !this.#active.has(path));
+      .filter((name) => !this.#adding.has(name.split('.', 1)[0]!))
+      .map((name) => join(this.#uploads, name));
     const files = (await readdir(this.#folder)).filter((name) =>
       /^image-[0-9a-f]+\.(raw|gzip|zstd)$/.test(name),
     );
@@ -226,18 +398,28 @@ export class ImageLibrary implements ImageCatalogue {
       ...uploads,
       ...files.filter((name) => !used.has(name)).map((name) => join(this.#folder, name)),
     ];
+    let young = 0;
     for (const path of orphans) {
       const touched = await stat(path).then(
         (found) => Math.floor(found.ctimeMs),
         () => null,
       );
+      if (touched === null) continue;
       // The file system's clock is the wall clock, whatever clock was injected.
-      if (touched === null || Date.now() - touched < this.#orphanAge) continue;
+      if (Date.now() - touched < this.#orphanAge) {
+        young += 1;
+        continue;
+      }
       await unlink(path).catch(() => undefined);
       this.#log.info({ path }, 'left-over of an interrupted upload removed');
     }
+    return young;
   }
 }
+
+/** The raw disk that an upload is converted to, and the compressed one that is made of that. */
+const rawOf = (upload: string): string => `${upload}.raw`;
+const packedOf = (upload: string): string => `${upload}.packed`;
 
 function requireNames(name: string, aliases: readonly string[]): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$/.test(name)) {
@@ -274,6 +456,15 @@ function withoutScheme(name: string): string {
   return name.replace(/^csbm:\/\//, '');
 }
 
+function requireChecksum(sha256: string, said: string | undefined): void {
+  if (said === undefined || said === sha256) return;
+  throw new ServiceError({
+    code: 'image.checksum',
+    what: 'the image file is not the announced one',
+    said: `announced SHA-256 ${said}, received ${sha256}`,
+  });
+}
+
 function agreedRawBytes(measured: number | null, said: number | undefined): number {
   if (measured === null && said === undefined) {
     throw new ServiceError({
@@ -297,19 +488,5 @@ async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-/** Failures of the disk (no space, no permission) are an operator's business, not a fault of the service. */
-async function stored<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new ServiceError({
-      code: 'image.storage',
-      what: 'the image file cannot be written',
-      said: error instanceof Error ? error.message : String(error),
-      cause: error,
-    });
   }
 }

@@ -365,7 +365,9 @@ export class Execution {
         return null;
       } catch (thrown) {
         this.#throwIfAbandoned();
-        const error = asCodedError(budget.signal.aborted ? this.#deadlineError() : thrown);
+        // A reason of its own says more than that time is up.
+        const late = budget.signal.aborted && !(thrown instanceof CodedError);
+        const error = asCodedError(late ? this.#deadlineError() : thrown);
         const again = error.retry === 'later' && attempt < 5 && clock.monotonic() < until;
         await this.#write(null, {
           ...record,

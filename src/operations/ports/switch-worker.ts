@@ -105,7 +105,7 @@ export class SwitchWorker {
     const ports = [...new Set(batch.flatMap((request) => request.ports))];
     const read = [...ports, ...at.uplinks];
     try {
-      const reached = await this.#inSession(
+      const { saved, ...first } = await this.#inSession(
         at,
         async (session, before) => {
           const wanted = await wantedOf(this.#parts.storage, at, ports, before);
@@ -118,20 +118,42 @@ export class SwitchWorker {
             await session.apply(steps);
             after = await session.read(read);
           }
-          const evidence = await this.#record(at, after, wanted.records);
-          verifyUplinks(at, after, wanted.intent.carried);
-          this.#carried = new Set(wanted.intent.carried);
-          if (steps.length > 0 || this.#retrySave) await this.#save(at, session);
-          return evidence;
+          const evidence = await this.#verify(at, after, wanted);
+          const saved = steps.length > 0 || this.#retrySave ? await this.#save(at, session) : 'yes';
+          return { evidence, wanted, saved };
         },
         read,
       );
+      const reached = saved === 'broke off' ? await this.#readAgain(at, read, first.wanted) : first.evidence;
       metrics.switchBatches.inc({ outcome: 'done' });
       for (const request of batch) request.settled.resolve(request.ports.map((port) => reached.get(port)!));
     } catch (thrown) {
       metrics.switchBatches.inc({ outcome: 'failed' });
       throw thrown;
     }
+  }
+
+  /** A session that broke while it saved may have broken because the switch restarted, without what was not saved. */
+  async #readAgain(
+    at: Switch,
+    read: readonly PortId[],
+    wanted: Wanted,
+  ): Promise<ReadonlyMap<PortId, Evidence>> {
+    this.#carried = null;
+    await this.#drop();
+    return this.#inSession(at, (_session, observed) => this.#verify(at, observed, wanted), read);
+  }
+
+  /** Writes down what was read. @throws DeviceError `switch.not-verified` where it is not what is wanted. */
+  async #verify(
+    at: Switch,
+    observed: ObservedSwitch,
+    { records, intent }: Wanted,
+  ): Promise<ReadonlyMap<PortId, Evidence>> {
+    const evidence = await this.#record(at, observed, records);
+    verifyUplinks(at, observed, intent.carried);
+    this.#carried = new Set(intent.carried);
+    return evidence;
   }
 
   /**
@@ -229,13 +251,16 @@ export class SwitchWorker {
   }
 
   /** A change that is not saved works until a reload: an alarm and another try, not a failed operation. */
-  async #save(at: Switch, session: SwitchSession): Promise<void> {
+  async #save(at: Switch, session: SwitchSession): Promise<'yes' | 'no' | 'broke off'> {
     const { clock, log, metrics, storage } = this.#parts;
     let failure: string | null = null;
+    let saved: 'yes' | 'no' | 'broke off' = 'yes';
     try {
       await session.save();
     } catch (thrown) {
-      failure = asCodedError(thrown).message;
+      const error = asCodedError(thrown);
+      failure = error.message;
+      saved = error.code === 'switch.unsaved' ? 'no' : 'broke off';
     }
     this.#retrySave = failure !== null;
     await storage.run(async (tx) => {
@@ -253,9 +278,10 @@ export class SwitchWorker {
         });
       }
     });
-    if (failure === null) return;
+    if (failure === null) return saved;
     metrics.alarms.inc({ code: 'switch.unsaved' });
     log.warn({ switch: at.name, error: failure }, 'change is active but not saved');
+    return saved;
   }
 
   async #switch(): Promise<Switch> {
@@ -296,6 +322,11 @@ export function targetOf(at: Switch): SwitchTarget {
   };
 }
 
+interface Wanted {
+  readonly intent: SwitchIntent;
+  readonly records: readonly PortRecord[];
+}
+
 /**
  * The intent for one switch: the desired states of the ports in question; on the uplinks every VLAN that anybody on the fabric
  * uses; and, to be retired, VLANs of ours that nobody uses any more.
@@ -306,7 +337,7 @@ export async function wantedOf(
   ports: readonly PortId[],
   observed: ObservedSwitch | null,
   replaced: ReadonlyMap<string, PortRecord> = new Map(),
-): Promise<{ intent: SwitchIntent; records: readonly PortRecord[] }> {
+): Promise<Wanted> {
   const { all, fabric } = await storage.run(async (tx) => ({
     all: await tx.ports.list(),
     fabric: new Set(

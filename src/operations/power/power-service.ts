@@ -1,18 +1,37 @@
 import {
   DeviceError,
   type Bmc,
+  type BmcConsole,
+  type BmcEvent,
+  type BmcSensor,
   type BmcTarget,
   type BootDevice,
   type BootDeviceRequest,
   type Clock,
+  type Duration,
   type Evidence,
   type PowerDriver,
   type PowerState,
 } from '../../../plugin-api/index.ts';
-import type { Machine } from '../../core/machine/machine.ts';
+import type { Machine, MachineId } from '../../core/machine/machine.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { EventBus } from '../../kernel/events/event-bus.ts';
+import type { Log } from '../../kernel/log/log.ts';
+import type { OperationEvents } from '../operation-events.ts';
 import type { Timings } from '../timings.ts';
+import { PowerObservations, type PowerObservation } from './power-observations.ts';
+
+export interface PowerServiceParts {
+  readonly drivers: ReadonlyMap<string, PowerDriver>;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly timings: Timings;
+  readonly log: Log;
+  readonly events: EventBus<OperationEvents>;
+  /** How long a reading in the background may still hold a BMC that a command waits for. */
+  readonly makeWay: Duration;
+}
 
 /** Power and boot device of machines: one {@link Bmc} per address, and what was learned goes into the machine's record. */
 export class PowerService {
@@ -20,41 +39,88 @@ export class PowerService {
   readonly #storage: Storage;
   readonly #clock: Clock;
   readonly #timings: Timings;
+  readonly #parts: PowerServiceParts;
+  readonly #observations: PowerObservations;
   readonly #open = new Map<string, { readonly fingerprint: string; readonly bmc: Bmc }>();
+  /** Commands under way, by machine. */
+  readonly #urgent = new Map<MachineId, number>();
+  /** Readings in the background, by machine. */
+  readonly #polls = new Map<MachineId, AbortController>();
+  /** What the store says about power, so that it is only written when it changes. */
+  readonly #stored = new Map<MachineId, PowerState>();
+  readonly #reachedListeners = new Set<(id: MachineId) => void>();
 
-  constructor(drivers: ReadonlyMap<string, PowerDriver>, storage: Storage, clock: Clock, timings: Timings) {
-    this.#drivers = drivers;
-    this.#storage = storage;
-    this.#clock = clock;
-    this.#timings = timings;
+  constructor(parts: PowerServiceParts) {
+    this.#parts = parts;
+    this.#drivers = parts.drivers;
+    this.#storage = parts.storage;
+    this.#clock = parts.clock;
+    this.#timings = parts.timings;
+    this.#observations = new PowerObservations(parts.clock);
   }
 
   async state(machine: Machine, signal?: AbortSignal): Promise<PowerState> {
-    const state = await this.#bmc(machine).state(signal);
-    await this.#learned(machine, state);
-    return state;
+    return this.#first(machine, () => this.#read(machine, signal));
+  }
+
+  /**
+   * A reading in the background. It gives way to commands at once: null when one has the BMC, or took it meanwhile.
+   * @throws DeviceError, or the signal's reason
+   */
+  async poll(machine: Machine, signal: AbortSignal): Promise<PowerState | null> {
+    const { id } = machine;
+    if (this.#urgent.has(id) || this.#polls.has(id)) return null;
+    const controller = new AbortController();
+    const forward = (): void => controller.abort(signal.reason);
+    signal.addEventListener('abort', forward, { once: true });
+    if (signal.aborted) forward();
+    this.#polls.set(id, controller);
+    try {
+      return await this.#read(machine, controller.signal);
+    } catch (error) {
+      if (controller.signal.aborted && !signal.aborted) return null;
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', forward);
+      this.#polls.delete(id);
+      controller.abort(new Error('the reading is over'));
+    }
+  }
+
+  /** What was last read, if it is no older; null = unknown. Never asks the BMC. */
+  observed(id: MachineId, maxAge: Duration): PowerObservation | null {
+    return this.#observations.fresh(id, maxAge);
+  }
+
+  /** Calls `listener` whenever a command reached a machine's BMC; the returned function ends that. */
+  onReached(listener: (id: MachineId) => void): () => void {
+    this.#reachedListeners.add(listener);
+    return () => this.#reachedListeners.delete(listener);
   }
 
   /** On or off, confirmed by reading. */
   async turn(machine: Machine, wanted: PowerState, signal?: AbortSignal): Promise<Evidence> {
     const within = wanted === 'on' ? this.#timings.powerOn : this.#timings.powerOff;
-    const evidence = await this.#bmc(machine).turn(wanted, within, signal);
-    await this.#learned(machine, wanted);
+    const evidence = await this.#change(machine, () => this.#bmc(machine).turn(wanted, within, signal));
+    this.#observations.note(machine.id, this.#observations.begin(machine.id), wanted);
+    await this.#learned(machine, wanted, 'own');
     return evidence;
   }
 
   /** The ACPI request: at most once. */
   soft(machine: Machine, signal?: AbortSignal): Promise<void> {
-    return this.#bmc(machine).soft(signal);
+    return this.#change(machine, () => this.#bmc(machine).soft(signal));
   }
 
   /** Power cycle of a machine that is on: at most once. */
   cycle(machine: Machine, signal?: AbortSignal): Promise<void> {
-    return this.#bmc(machine).cycle(signal);
+    return this.#change(machine, () => this.#bmc(machine).cycle(signal));
   }
 
   setBootDevice(machine: Machine, device: BootDevice, signal?: AbortSignal): Promise<Evidence> {
-    return this.#bmc(machine).setBootDevice(this.#request(machine, device), signal);
+    return this.#first(machine, () =>
+      this.#bmc(machine).setBootDevice(this.#request(machine, device), signal),
+    );
   }
 
   planTurn(machine: Machine, action: 'on' | 'off' | 'soft' | 'cycle'): string {
@@ -70,9 +136,43 @@ export class PowerService {
     machine: Machine,
     signal?: AbortSignal,
   ): Promise<{ readonly state: PowerState; readonly suite: 3 | 17 }> {
+    return this.#first(machine, async () => {
+      const bmc = this.#bmc(machine);
+      const { suite } = await bmc.identity(signal);
+      return { state: await bmc.state(signal), suite };
+    });
+  }
+
+  /** The System Event Log. @throws ServiceError `request.unsupported` where the driver has none, or DeviceError */
+  eventLog(machine: Machine, signal?: AbortSignal): Promise<readonly BmcEvent[]> {
+    return this.#first(machine, () => {
+      const bmc = this.#bmc(machine);
+      return bmc.eventLog?.(signal) ?? unsupported(machine, 'event log');
+    });
+  }
+
+  clearEventLog(machine: Machine, signal?: AbortSignal): Promise<void> {
+    return this.#first(machine, () => {
+      const bmc = this.#bmc(machine);
+      return bmc.clearEventLog?.(signal) ?? unsupported(machine, 'event log');
+    });
+  }
+
+  sensors(machine: Machine, signal?: AbortSignal): Promise<readonly BmcSensor[]> {
+    return this.#first(machine, () => {
+      const bmc = this.#bmc(machine);
+      return bmc.sensors?.(signal) ?? unsupported(machine, 'sensors');
+    });
+  }
+
+  /** The machine's serial console. It has a session of its own, and holds up nothing else. */
+  console(
+    machine: Machine,
+    options: { readonly takeOver: boolean },
+    signal?: AbortSignal,
+  ): Promise<BmcConsole> {
     const bmc = this.#bmc(machine);
-    const { suite } = await bmc.identity(signal);
-    return { state: await bmc.state(signal), suite };
+    return bmc.console?.(options, signal) ?? unsupported(machine, 'console');
   }
 
   async close(): Promise<void> {
@@ -132,15 +232,70 @@ export class PowerService {
     return bmc;
   }
 
-  /** Only a change is written: polling must not wear the database. */
-  async #learned(machine: Machine, state: PowerState): Promise<void> {
-    if (machine.power?.state === state) return;
-    await this.#storage.run(async (tx) => {
-      const now = await tx.machines.find(machine.id);
-      if (now && now.power?.state !== state)
-        await tx.machines.update({ ...now, power: { state, at: this.#clock.now() } });
-    });
+  #change<T>(machine: Machine, command: () => Promise<T>): Promise<T> {
+    return this.#first(machine, () => this.#observations.change(machine.id, command));
   }
+
+  /** Runs a command before any reading in the background: one that is under way gets a moment to end, then it is cut. */
+  async #first<T>(machine: Machine, command: () => Promise<T>): Promise<T> {
+    const { id } = machine;
+    this.#urgent.set(id, (this.#urgent.get(id) ?? 0) + 1);
+    const poll = this.#polls.get(id);
+    if (poll)
+      this.#clock.sleep(this.#parts.makeWay, poll.signal).then(
+        () => poll.abort(new Error('a command goes first')),
+        () => undefined,
+      );
+    try {
+      const result = await command();
+      for (const listener of this.#reachedListeners) listener(id);
+      return result;
+    } finally {
+      const left = this.#urgent.get(id)! - 1;
+      if (left > 0) this.#urgent.set(id, left);
+      else this.#urgent.delete(id);
+    }
+  }
+
+  async #read(machine: Machine, signal: AbortSignal | undefined): Promise<PowerState> {
+    const ticket = this.#observations.begin(machine.id);
+    const state = await this.#bmc(machine).state(signal);
+    if (this.#observations.note(machine.id, ticket, state)) await this.#learned(machine, state, 'seen');
+    return state;
+  }
+
+  /**
+   * Only a change is written: polling must not wear the database. A change that was seen although nobody commanded it, and
+   * no operation runs that may be its cause, is told to whom it concerns.
+   */
+  async #learned(machine: Machine, state: PowerState, how: 'own' | 'seen'): Promise<void> {
+    const { id } = machine;
+    if ((this.#stored.get(id) ?? machine.power?.state) === state) return;
+    const was = await this.#storage.run(async (tx) => {
+      const now = await tx.machines.find(id);
+      if (!now) return null;
+      if (now.power?.state === state) return null;
+      await tx.machines.update({ ...now, power: { state, at: this.#clock.now() } });
+      return how === 'seen' && !(await tx.journal.active(id)) ? now.power : null;
+    });
+    this.#stored.set(id, state);
+    if (!was) return;
+    this.#parts.log.warn(
+      { machine: machine.hostname, power: state, was: was.state },
+      'the power of a machine was changed by somebody else',
+    );
+    this.#parts.events.emit('power', { machineId: id, state });
+  }
+}
+
+function unsupported(machine: Machine, what: string): Promise<never> {
+  return Promise.reject(
+    new ServiceError({
+      code: 'request.unsupported',
+      what: `the power driver "${requireBmc(machine).driver}" has no ${what}`,
+      where: machine.hostname,
+    }),
+  );
 }
 
 function requireBmc(machine: Machine): NonNullable<Machine['bmc']> {

@@ -2,6 +2,7 @@ import type { MachineId } from '../../core/machine/machine.ts';
 import type { Alarm, AlarmStore } from '../../core/storage/storage.ts';
 import type { Session } from '../session.ts';
 import type { Tables } from '../tables.ts';
+import { inSteps } from './in-steps.ts';
 
 export class SqlAlarmStore implements AlarmStore {
   readonly #tables: Tables;
@@ -12,10 +13,10 @@ export class SqlAlarmStore implements AlarmStore {
     this.#session = session;
   }
 
-  async list(limit: number): Promise<readonly Alarm[]> {
+  async list(limit: number, machineIds?: readonly MachineId[]): Promise<readonly Alarm[]> {
     const rows = await this.#tables.alarm.select(
       this.#session,
-      {},
+      machineIds ? { machineId: inSteps(machineIds) } : {},
       { order: { at: 'DESC', id: 'DESC' }, limit },
     );
     return rows.map((row) => ({ ...row, machineId: row.machineId as MachineId | null }));

@@ -31,10 +31,18 @@ export class SqlClaimStore implements ClaimStore {
   }
 
   async insert(claim: Claim): Promise<void> {
-    const { machineId, holder, externalId, owner, since, version } = claim;
+    const { machineId, holder, externalId, owner, instanceUuid, since, version } = claim;
     await this.#tables.claim.insert(this.#session, [
-      { machineId, holder, externalId, owner, since, version },
+      { machineId, holder, externalId, owner, instanceUuid, since, version },
     ]);
+  }
+
+  async learnInstanceUuid(machineId: MachineId, externalId: string, instanceUuid: string): Promise<void> {
+    await this.#tables.claim.update(
+      this.#session,
+      { instanceUuid },
+      { machineId, externalId, instanceUuid: null },
+    );
   }
 
   /** Nothing to delete is no failure: a repeated step drops the claim once. */

@@ -5,6 +5,7 @@ import type { JournalStore, OperationFilter } from '../../core/storage/storage.t
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { OperationRow } from '../schema/journal.ts';
 import type { Sealer } from '../secrets/sealer.ts';
+import { inSteps } from './in-steps.ts';
 import type { Session } from '../session.ts';
 import { notNull } from '../table.ts';
 import type { Tables } from '../tables.ts';
@@ -44,6 +45,7 @@ export class SqlJournalStore implements JournalStore {
       this.#session,
       {
         ...(filter.machineId !== undefined && { machineId: filter.machineId }),
+        ...(filter.machineIds !== undefined && { machineId: inSteps(filter.machineIds) }),
         ...(filter.kind !== undefined && { kind: filter.kind }),
         ...(filter.states !== undefined && { state: filter.states }),
       },

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Secret, type Mac } from '../../../plugin-api/index.ts';
 import type { BmcRecord, CloudPlace, Machine, MachineId } from '../../core/machine/machine.ts';
+import type { MachinePlace } from '../../core/access/scope.ts';
 import type { MachineStore } from '../../core/storage/storage.ts';
 import type { DiskRow, InterfaceRow, MachineRow } from '../schema/machine.ts';
 import type { Sealer } from '../secrets/sealer.ts';
@@ -44,6 +45,17 @@ export class SqlMachineStore implements MachineStore {
     const nics = byMachine(await this.#tables.interface.select(this.#session, {}, { order }));
     const disks = byMachine(await this.#tables.disk.select(this.#session, {}, { order }));
     return rows.map((row) => this.#toMachine(row, nics.get(row.id) ?? [], disks.get(row.id) ?? []));
+  }
+
+  async places(): Promise<readonly (MachinePlace & { readonly id: MachineId })[]> {
+    const rows = await this.#tables.machine.select(this.#session, {}, { order: { hostname: 'ASC' } });
+    return rows.map(({ id, hostname, site, pool, cloud }) => ({
+      id: id as MachineId,
+      hostname,
+      site,
+      pool,
+      cloudPlace: cloud === null ? null : { cloud },
+    }));
   }
 
   async insert(machine: Machine): Promise<void> {

@@ -33,4 +33,13 @@ export class SqlPrincipalStore implements PrincipalStore {
     const where = { name, revokedAt: null };
     return (await this.#tables.principal.update(this.#session, { revokedAt: at }, where)) === 1;
   }
+
+  async replaceToken(name: string, tokenHash: string, expiresAt: number | null): Promise<boolean> {
+    const where = { name, revokedAt: null };
+    return (await this.#tables.principal.update(this.#session, { tokenHash, expiresAt }, where)) === 1;
+  }
+
+  async used(name: string, at: number): Promise<void> {
+    await this.#tables.principal.update(this.#session, { lastUsedAt: at }, { name });
+  }
 }

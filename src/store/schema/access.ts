@@ -8,6 +8,8 @@ export interface PrincipalRow {
   tokenHash: string | null;
   createdAt: number;
   revokedAt: number | null;
+  expiresAt: number | null;
+  lastUsedAt: number | null;
 }
 
 export interface AlarmRow {
@@ -33,6 +35,8 @@ export const principalSchema = table<PrincipalRow>({
     tokenHash: nullable(renamed('token_hash', string(64))),
     createdAt: renamed('created_at', bigint()),
     revokedAt: nullable(renamed('revoked_at', bigint())),
+    expiresAt: nullable(renamed('expires_at', bigint())),
+    lastUsedAt: nullable(renamed('last_used_at', bigint())),
   },
   indices: [unique('ux_principal_token', 'tokenHash')],
 });

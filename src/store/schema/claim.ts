@@ -21,6 +21,7 @@ export interface ClaimRow {
   holder: Claim['holder'];
   externalId: string;
   owner: string;
+  instanceUuid: string | null;
   since: number;
   version: number;
 }
@@ -51,6 +52,7 @@ export const claimSchema = table<ClaimRow>({
     holder: string(16),
     externalId: renamed('external_id', string(255)),
     owner: string(255),
+    instanceUuid: nullable(renamed('instance_uuid', string(36))),
     since: bigint(),
     version: int(),
   },

@@ -1,5 +1,13 @@
 import type { Socket } from 'node:net';
-import { connect, TLSSocket, type ConnectionOptions, type TLSSocketOptions } from 'node:tls';
+import {
+  connect,
+  createSecureContext,
+  TLSSocket,
+  type ConnectionOptions,
+  type SecureContext,
+  type SecureContextOptions,
+  type TLSSocketOptions,
+} from 'node:tls';
 import { frameError } from './frame-error.ts';
 import { FramedTlsTransport } from './framed-tls-transport.ts';
 import { maxFrameBytes, maxPlaintextChunk } from './limits.ts';
@@ -58,6 +66,11 @@ export class FramedTlsLink {
     });
     // Whoever does not wait for the handshake hears of its failure by `closed`.
     this.#secured.catch(() => undefined);
+  }
+
+  /** Keys and certificates for many links, as `secureContext` of either end: reading them for each one costs as much as its handshake. */
+  static context(options: SecureContextOptions): SecureContext {
+    return createSecureContext({ ...options, ...tlsVersion });
   }
 
   /** The agent's end, over a connected socket. The caller verifies the peer after {@link secured} and before it sends anything. */

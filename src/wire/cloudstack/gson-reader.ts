@@ -36,10 +36,12 @@ export function flagField(fields: GsonFields, name: string): boolean {
   return value === true || (typeof value === 'string' && value.toLowerCase() === 'true');
 }
 
-/** A whole number of up to 64 bits, written as number or as text; null when absent or something else. */
+/** A whole number of up to 64 bits with sign, written as number or as text; null when absent or something else. */
 export function longField(fields: GsonFields, name: string): bigint | null {
   const text = textField(fields, name);
-  return text !== null && /^-?\d{1,19}$/.test(text) ? BigInt(text) : null;
+  if (text === null || !/^-?\d{1,19}$/.test(text)) return null;
+  const value = BigInt(text);
+  return BigInt.asIntN(64, value) === value ? value : null;
 }
 
 export function objectField(fields: GsonFields, name: string): GsonFields | null {

@@ -1,5 +1,5 @@
 import { frameError } from './frame-error.ts';
-import { maxJsonDepth } from './limits.ts';
+import { maxJsonDepth, maxJsonValues } from './limits.ts';
 
 /** A member of an object as raw text: what is echoed must not pass through a parser. */
 export interface JsonMember {
@@ -53,6 +53,7 @@ export function arrayElements(text: string): string[] {
 class Scanner {
   readonly #text: string;
   #at = 0;
+  #values = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -92,6 +93,7 @@ class Scanner {
   value(): string {
     this.#skipSpace();
     const start = this.#at;
+    this.#count();
     let depth = 0;
     do {
       const char = this.#text[this.#at];
@@ -101,6 +103,7 @@ class Scanner {
         continue;
       }
       if (depth === 0 && (char === ',' || char === '}' || char === ']')) break;
+      if (char === ',' || char === '{' || char === '[') this.#count();
       if (char === '{' || char === '[') depth += 1;
       if (char === '}' || char === ']') depth -= 1;
       if (depth > maxJsonDepth) throw frameError(`the body is nested deeper than ${maxJsonDepth} levels`);
@@ -109,6 +112,12 @@ class Scanner {
     const slice = this.#text.slice(start, this.#at).trimEnd();
     if (slice === '') throw frameError(`the body is not JSON: value expected at character ${start}`);
     return slice;
+  }
+
+  /** One more value, or what comes before one. */
+  #count(): void {
+    this.#values += 1;
+    if (this.#values > maxJsonValues) throw frameError(`the body has more than ${maxJsonValues} values`);
   }
 
   #atDelimiter(): boolean {

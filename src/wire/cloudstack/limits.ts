@@ -13,6 +13,15 @@ export const maxBodyBytes = 16 * 1024 * 1024;
 /** Deepest nesting of a JSON body. Real ones reach about ten; the JSON parser is recursive, so a limit keeps it off the stack's end. */
 export const maxJsonDepth = 64;
 
+/** Most values in a JSON body: each costs fifty bytes and more of memory. Real bodies have some hundreds. */
+export const maxJsonValues = 100_000;
+
+/** Most commands or answers in one frame; each gets an answer of its own. */
+export const maxBodyEntries = 1_000;
+
+/** Longest class name, in characters: it comes back in answers. */
+export const maxClassName = 500;
+
 /** Plaintext bytes in one TLS record, and so in one packet: the TLS maximum, which the Java side fills too. */
 export const maxPlaintextChunk = 16_384;
 

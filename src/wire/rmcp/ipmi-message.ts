@@ -1,7 +1,7 @@
 import { MalformedPacket, requireLength } from './malformed-packet.ts';
 
 /** Network functions (IPMI 2.0, table 5-1): the even numbers of requests. */
-export const netFn = { chassis: 0x00, app: 0x06 } as const;
+export const netFn = { chassis: 0x00, sensor: 0x04, app: 0x06, storage: 0x0a, transport: 0x0c } as const;
 
 /** Slave address of the BMC and software id of a remote console (section 5.5). */
 const bmcAddress = 0x20;
@@ -74,19 +74,21 @@ export function decodeIpmiResponse(message: Buffer): IpmiResponse {
 /** Two's complement of the 8-bit sum. */
 export function checksum(bytes: Uint8Array): number {
   let sum = 0;
-  for (const byte of bytes) sum += byte;
+  for (let i = 0; i < bytes.length; i += 1) sum += bytes[i]!;
   return -sum & 0xff;
 }
 
-function frame(head: readonly number[], body: readonly number[], data: Buffer): Buffer {
-  const headBytes = Buffer.from(head);
-  const bodyBytes = Buffer.concat([Buffer.from(body), data]);
-  return Buffer.concat([
-    headBytes,
-    Buffer.from([checksum(headBytes)]),
-    bodyBytes,
-    Buffer.from([checksum(bodyBytes)]),
-  ]);
+function frame(head: readonly [number, number], body: readonly number[], data: Buffer): Buffer {
+  // From the pool: every byte is written below.
+  const bytes = Buffer.allocUnsafe(4 + body.length + data.length);
+  bytes[0] = head[0];
+  bytes[1] = head[1];
+  bytes[2] = checksum(bytes.subarray(0, 2));
+  body.forEach((byte, i) => (bytes[3 + i] = byte));
+  data.copy(bytes, 3 + body.length);
+  const last = bytes.length - 1;
+  bytes[last] = checksum(bytes.subarray(3, last));
+  return bytes;
 }
 
 function checksumsFit(message: Buffer): boolean {

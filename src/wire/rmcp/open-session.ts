@@ -35,11 +35,12 @@ const requestLength = 32;
 const responseLength = 36;
 
 export function encodeOpenSessionRequest(request: OpenSessionRequest): Buffer {
-  const bytes = Buffer.alloc(8);
+  const bytes = Buffer.alloc(requestLength);
   bytes[0] = request.tag;
   bytes[1] = request.privilege;
   bytes.writeUInt32LE(request.clientId, 4);
-  return Buffer.concat([bytes, encodeAlgorithms(request.algorithms)]);
+  writeAlgorithms(bytes, 8, request.algorithms);
+  return bytes;
 }
 
 /** @throws MalformedPacket */
@@ -61,13 +62,14 @@ export function encodeOpenSessionResponse(response: OpenSessionResponse): Buffer
     if (response.clientId !== null) bytes.writeUInt32LE(response.clientId, 4);
     return bytes;
   }
-  const bytes = Buffer.alloc(12);
+  const bytes = Buffer.alloc(responseLength);
   bytes[0] = response.tag;
   bytes[1] = response.status;
   bytes[2] = response.privilege;
   bytes.writeUInt32LE(response.clientId, 4);
   bytes.writeUInt32LE(response.bmcId, 8);
-  return Buffer.concat([bytes, encodeAlgorithms(response.algorithms)]);
+  writeAlgorithms(bytes, 12, response.algorithms);
+  return bytes;
 }
 
 /** @throws MalformedPacket */
@@ -89,9 +91,13 @@ export function decodeOpenSessionResponse(payload: Buffer): OpenSessionResponse 
 }
 
 /** Three blocks of eight bytes: kind (0, 1, 2), 0 0, length 8, algorithm, 0 0 0. */
-function encodeAlgorithms(algorithms: Algorithms): Buffer {
+function writeAlgorithms(bytes: Buffer, at: number, algorithms: Algorithms): void {
   const numbers = [algorithms.authentication, algorithms.integrity, algorithms.confidentiality];
-  return Buffer.concat(numbers.map((number, kind) => Buffer.from([kind, 0, 0, 8, number, 0, 0, 0])));
+  numbers.forEach((number, kind) => {
+    bytes[at + 8 * kind] = kind;
+    bytes[at + 8 * kind + 3] = 8;
+    bytes[at + 8 * kind + 4] = number;
+  });
 }
 
 function decodeAlgorithms(payload: Buffer, at: number): Algorithms {

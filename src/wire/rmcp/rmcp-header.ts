@@ -11,7 +11,14 @@ export interface RmcpDatagram {
 
 /** One UDP datagram: version 6, reserved, sequence FF (no RMCP acknowledgement wanted), class, body. */
 export function encodeRmcp(datagram: RmcpDatagram): Buffer {
-  return Buffer.concat([Buffer.from([0x06, 0x00, 0xff, datagram.messageClass]), datagram.body]);
+  // From the pool: every byte is written below.
+  const bytes = Buffer.allocUnsafe(4 + datagram.body.length);
+  bytes[0] = 0x06;
+  bytes[1] = 0;
+  bytes[2] = 0xff;
+  bytes[3] = datagram.messageClass;
+  datagram.body.copy(bytes, 4);
+  return bytes;
 }
 
 /** @throws MalformedPacket when this is not RMCP version 6 */

@@ -33,13 +33,20 @@ const oemExplicit = 0x02;
 
 /** Header and payload, without the trailer that an authenticated packet gets (see `sealed-packet.ts`). */
 export function encodeRmcpPlus(packet: RmcpPlusPacket): Buffer {
-  const header = Buffer.alloc(rmcpPlusHeaderLength);
-  header[0] = authTypeRmcpPlus;
-  header[1] = packet.payloadType | (packet.encrypted ? 0x80 : 0) | (packet.authenticated ? 0x40 : 0);
-  header.writeUInt32LE(packet.sessionId, 2);
-  header.writeUInt32LE(packet.sequence, 6);
-  header.writeUInt16LE(packet.payload.length, 10);
-  return Buffer.concat([header, packet.payload]);
+  // From the pool: every byte is written below.
+  const bytes = Buffer.allocUnsafe(rmcpPlusHeaderLength + packet.payload.length);
+  writeRmcpPlusHeader(bytes, packet);
+  packet.payload.copy(bytes, rmcpPlusHeaderLength);
+  return bytes;
+}
+
+/** Writes the header at the beginning of `bytes`. */
+export function writeRmcpPlusHeader(bytes: Buffer, packet: RmcpPlusPacket): void {
+  bytes[0] = authTypeRmcpPlus;
+  bytes[1] = packet.payloadType | (packet.encrypted ? 0x80 : 0) | (packet.authenticated ? 0x40 : 0);
+  bytes.writeUInt32LE(packet.sessionId, 2);
+  bytes.writeUInt32LE(packet.sequence, 6);
+  bytes.writeUInt16LE(packet.payload.length, 10);
 }
 
 /** A session set-up message, or an IPMI message outside any session. */

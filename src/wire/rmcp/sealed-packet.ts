@@ -1,6 +1,6 @@
 import { decryptPayload, encryptPayload } from './aes-payload.ts';
 import { MalformedPacket } from './malformed-packet.ts';
-import { decodeRmcpPlus, encodeRmcpPlus, rmcpPlusHeaderLength } from './rmcp-plus.ts';
+import { decodeRmcpPlus, rmcpPlusHeaderLength, writeRmcpPlusHeader } from './rmcp-plus.ts';
 import { packetCode, sameCode, type SessionKeys } from './session-keys.ts';
 
 /** A packet inside a session, in clear. */
@@ -17,19 +17,20 @@ const nextHeader = 0x07;
 
 /** Encrypts and authenticates: the body behind the RMCP header. `iv`: 16 random bytes, never used twice. */
 export function sealPacket(keys: SessionKeys, packet: SessionPacket, iv: Buffer): Buffer {
-  const head = encodeRmcpPlus({
-    ...packet,
-    encrypted: true,
-    authenticated: true,
-    payload: encryptPayload(keys.aesKey, packet.payload, iv),
-  });
+  const payload = encryptPayload(keys.aesKey, packet.payload, iv);
+  const headLength = rmcpPlusHeaderLength + payload.length;
   // From the authentication type to "next header" the length is a multiple of 4, filled with FF.
-  const padLength = (4 - ((head.length + 2) % 4)) % 4;
-  const trailer = Buffer.alloc(padLength + 2, 0xff);
-  trailer[padLength] = padLength;
-  trailer[padLength + 1] = nextHeader;
-  const covered = Buffer.concat([head, trailer]);
-  return Buffer.concat([covered, packetCode(keys, covered)]);
+  const padLength = (4 - ((headLength + 2) % 4)) % 4;
+  const covered = headLength + padLength + 2;
+  // From the pool: every byte is written below.
+  const bytes = Buffer.allocUnsafe(covered + keys.suite.checkLength);
+  writeRmcpPlusHeader(bytes, { ...packet, encrypted: true, authenticated: true, payload });
+  payload.copy(bytes, rmcpPlusHeaderLength);
+  bytes.fill(0xff, headLength, headLength + padLength);
+  bytes[covered - 2] = padLength;
+  bytes[covered - 1] = nextHeader;
+  packetCode(keys, bytes.subarray(0, covered)).copy(bytes, covered);
+  return bytes;
 }
 
 /** Verifies the authentication code before anything else is looked at, then decrypts. @throws MalformedPacket */

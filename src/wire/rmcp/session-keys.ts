@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { AesKey } from './aes-payload.ts';
 import type { CipherSuite } from './cipher-suite.ts';
 
 /** Everything that the RAKP hashes are made of (IPMI 2.0, sections 13.31 and 13.32). */
@@ -26,47 +27,44 @@ export interface SessionKeys {
   readonly sik: Buffer;
   /** Key of the packet authentication codes. */
   readonly k1: Buffer;
-  /** 16 bytes. */
-  readonly aesKey: Buffer;
+  readonly aesKey: AesKey;
 }
+
+const ones = Buffer.alloc(20, 0x01);
+const twos = Buffer.alloc(20, 0x02);
 
 /** What RAKP 2 must carry: proof that the BMC knows the password. */
 export function rakp2Code(secrets: RakpSecrets): Buffer {
   const { clientId, bmcId, clientRandom, bmcRandom, guid } = secrets;
-  return hmac(secrets.suite, secrets.password, [
-    id(clientId),
-    id(bmcId),
-    clientRandom,
-    bmcRandom,
-    guid,
-    name(secrets),
-  ]);
+  const parts = [id(clientId), id(bmcId), clientRandom, bmcRandom, guid, name(secrets)];
+  return hmac(secrets.suite, secrets.password, Buffer.concat(parts));
 }
 
 /** What RAKP 3 must carry: proof that the client knows the password. */
 export function rakp3Code(secrets: RakpSecrets): Buffer {
-  return hmac(secrets.suite, secrets.password, [secrets.bmcRandom, id(secrets.clientId), name(secrets)]);
+  const parts = [secrets.bmcRandom, id(secrets.clientId), name(secrets)];
+  return hmac(secrets.suite, secrets.password, Buffer.concat(parts));
 }
 
 /** What RAKP 4 must carry: proof that both ends have the same keys. */
 export function rakp4Check(secrets: RakpSecrets, keys: SessionKeys): Buffer {
-  const check = hmac(secrets.suite, keys.sik, [secrets.clientRandom, id(secrets.bmcId), secrets.guid]);
-  return check.subarray(0, secrets.suite.checkLength);
+  const parts = [secrets.clientRandom, id(secrets.bmcId), secrets.guid];
+  return hmac(secrets.suite, keys.sik, Buffer.concat(parts)).subarray(0, secrets.suite.checkLength);
 }
 
 export function deriveSessionKeys(secrets: RakpSecrets): SessionKeys {
   const { suite, clientRandom, bmcRandom } = secrets;
   const key = secrets.kg && secrets.kg.length > 0 ? secrets.kg : secrets.password;
-  const sik = hmac(suite, key, [clientRandom, bmcRandom, name(secrets)]);
+  const sik = hmac(suite, key, Buffer.concat([clientRandom, bmcRandom, name(secrets)]));
   // The constants are 20 bytes long in both suites.
-  const k1 = hmac(suite, sik, [Buffer.alloc(20, 0x01)]);
-  const k2 = hmac(suite, sik, [Buffer.alloc(20, 0x02)]);
-  return { suite, sik, k1, aesKey: k2.subarray(0, 16) };
+  const k1 = hmac(suite, sik, ones);
+  const k2 = hmac(suite, sik, twos);
+  return { suite, sik, k1, aesKey: new AesKey(k2.subarray(0, 16)) };
 }
 
 /** A packet's authentication code. */
 export function packetCode(keys: SessionKeys, bytes: Buffer): Buffer {
-  return hmac(keys.suite, keys.k1, [bytes]).subarray(0, keys.suite.checkLength);
+  return hmac(keys.suite, keys.k1, bytes).subarray(0, keys.suite.checkLength);
 }
 
 /** Compares in constant time; different lengths are different. */
@@ -74,18 +72,20 @@ export function sameCode(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-function hmac(suite: CipherSuite, key: Buffer, parts: readonly Buffer[]): Buffer {
-  const mac = createHmac(suite.hash, key);
-  for (const part of parts) mac.update(part);
-  return mac.digest();
+function hmac(suite: CipherSuite, key: Buffer, bytes: Buffer): Buffer {
+  return createHmac(suite.hash, key).update(bytes).digest();
 }
 
 function id(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
+  const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32LE(value);
   return bytes;
 }
 
 function name(secrets: RakpSecrets): Buffer {
-  return Buffer.concat([Buffer.from([secrets.role, secrets.username.length]), secrets.username]);
+  const bytes = Buffer.allocUnsafe(2 + secrets.username.length);
+  bytes[0] = secrets.role;
+  bytes[1] = secrets.username.length;
+  secrets.username.copy(bytes, 2);
+  return bytes;
 }

@@ -23,6 +23,7 @@ import type {
 } from '../../../src/cli/admin/api-types.ts';
 import type { RackProblem } from '../../../rack-config/index.ts';
 import { openStorage } from '../../../src/store/open-storage.ts';
+import { PublishedApi } from './published-api.ts';
 
 export interface Answer {
   readonly status: number;
@@ -65,8 +66,6 @@ export interface CallOptions {
 /** Fifty times faster than life, on free ports, with its state in a folder of its own. */
 const config = `
 stateDir: ./state
-http: {port: 0}
-boot: {port: 0}
 timings: {scale: 50}
 power:
   settings: {answerTimeouts: [100, 200], pollEvery: 20, idleAfter: 500, closeTimeout: 100}
@@ -80,13 +79,35 @@ export class AdminService {
   readonly #log: string[] = [];
   #service: Service | null = null;
 
-  constructor() {
-    writeFileSync(this.configFile, config);
+  /** Answers are held against what the service publishes of itself. */
+  #published: PublishedApi | null = null;
+
+  /**
+   * @param http its section `http` of csbm.yaml, in YAML's flow style; `boot` alike
+   * @param more further sections
+   */
+  constructor(http = '{port: 0}', more = '', boot = '{port: 0}') {
+    writeFileSync(this.configFile, `${config}http: ${http}\nboot: ${boot}\n${more}`);
   }
 
   get url(): string {
     assert.ok(this.#service, 'the service is not running');
     return this.#service.adminUrl;
+  }
+
+  get bootUrl(): string {
+    assert.ok(this.#service, 'the service is not running');
+    return this.#service.bootUrl;
+  }
+
+  /** Looks at its certificate files now. */
+  reload(): void {
+    this.#service?.reload();
+  }
+
+  get directUrl(): string {
+    assert.ok(this.#service?.directUrl, 'the direct door is not open');
+    return this.#service.directUrl;
   }
 
   get token(): string {
@@ -111,6 +132,7 @@ export class AdminService {
       log: createLog({ level: 'debug', destination }),
       env,
     });
+    if (this.url.startsWith('http:')) this.#published ??= await PublishedApi.read(this.url);
   }
 
   async stop(): Promise<void> {
@@ -156,7 +178,9 @@ export class AdminService {
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
-    return { status: response.status, text, json: (isJson ? JSON.parse(text) : {}) as Body };
+    const json = (isJson ? JSON.parse(text) : {}) as Body;
+    if (isJson) this.#published?.check(method, path, response.status, json);
+    return { status: response.status, text, json };
   }
 
   get(path: string): Promise<Answer> {

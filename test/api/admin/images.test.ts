@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { requirePeer } from '../../support/peers.ts';
+import { until } from '../../support/until.ts';
 import { AdminService, assertRefused, type Answer } from './admin-service.ts';
 
 /** What could be on a disk: a boot sector, and something that does not compress to nothing. */
@@ -16,7 +19,18 @@ function disk(bytes: number): Buffer {
 
 describe('admin API: images', () => {
   const service = new AdminService();
-  before(() => service.start());
+  before(() => {
+    // The real qemu-img, but for the disk of 1 MiB that never ends.
+    const qemuImg = join(service.folder, 'qemu-img');
+    const never = `if [ "$1" = info ] && [ "$(od -An -tx1 -j28 -N4 "$last" | tr -d ' ')" = 00100000 ]`;
+    writeFileSync(
+      qemuImg,
+      `#!/bin/sh\n[ "$1" != --version ] || exit 0\nfor last; do :; done\n${never}; then touch '${service.folder}/begun'; exec sleep 60; fi\nexec qemu-img "$@"\n`,
+    );
+    chmodSync(qemuImg, 0o755);
+    appendFileSync(service.configFile, `provisioning: {conversion: {qemuImg: ${qemuImg}}}\n`);
+    return service.start();
+  });
   after(() => service.dispose());
 
   const add = (query: string, raw: Buffer): Promise<Answer> =>
@@ -43,6 +57,43 @@ describe('admin API: images', () => {
     assert.equal(added.status, 201, added.text);
     const { encoding, rawBytes, canBond, firstBoot } = added.json.image;
     assert.deepEqual([encoding, rawBytes, canBond, firstBoot], ['gzip', 64 * 1024, false, 'none']);
+  });
+
+  it('converts a qcow2 image, and compares the checksum of what was uploaded', async function () {
+    requirePeer(this, 'qemu-img');
+    const content = disk(256 * 1024);
+    const [raw, qcow2] = ['disk.raw', 'disk.qcow2'].map((name) => join(service.folder, name));
+    writeFileSync(raw!, content);
+    execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw!, qcow2!]);
+    const upload = readFileSync(qcow2!);
+    const sum = createHash('sha256').update(upload).digest('hex');
+    const wrong = createHash('sha256').update(content).digest('hex');
+    assertRefused(await add(`name=debian-13&sha256=${wrong}`, upload), 400, 'image.checksum');
+    assertRefused(await add('name=debian-13&sha256=abc', upload), 400, 'request.invalid');
+    const added = await add(`name=debian-13&sha256=${sum.toUpperCase()}`, upload);
+    assert.equal(added.status, 201, added.text);
+    assert.equal(added.json.image.rawBytes, content.length);
+    assert.match(added.json.image.encoding, /^(zstd|gzip)$/);
+    assert.equal((await service.call('DELETE', '/images/debian-13')).status, 204);
+  });
+
+  it('a client that goes away ends the conversion', async () => {
+    const header = Buffer.alloc(65536);
+    Buffer.from('514649fb00000003', 'hex').copy(header);
+    header.writeBigUInt64BE(1024n * 1024n, 24);
+    const url = new URL(`${service.url}/api/v1/images?name=gone`);
+    const headers = { authorization: `Bearer ${service.token}`, 'content-length': header.length };
+    const request = http.request(url, { method: 'POST', headers });
+    const closed = new Promise((resolve) => request.on('error', () => undefined).on('close', resolve));
+    request.end(header);
+    const adding = async (): Promise<unknown> =>
+      (JSON.parse((await service.get('/images')).text) as { readonly adding: unknown }).adding;
+    await until(async () => existsSync(join(service.folder, 'begun')));
+    assert.deepEqual(await adding(), [{ name: 'gone', doing: 'converting', percent: 0 }]);
+    request.destroy();
+    await closed;
+    await until(async () => ((await adding()) as readonly unknown[]).length === 0);
+    assert.doesNotMatch(service.log, /internal\.bug/);
   });
 
   it('lists them', async () => {

@@ -222,6 +222,7 @@ describe('admin API: machines', () => {
           holder: 'instance',
           externalId: 'cloud/i-2-77-VM',
           owner: 'account-7',
+          instanceUuid: null,
           since: 1_700_000_000_000,
           version: 1,
         });

@@ -91,6 +91,7 @@ describe('admin API: rack config', () => {
         holder: 'instance',
         externalId: 'cloud/i-2-77-VM',
         owner: 'account-7',
+        instanceUuid: null,
         since: 1,
         version: 1,
       });

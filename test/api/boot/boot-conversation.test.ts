@@ -26,7 +26,8 @@ import type { BootServiceSettings } from './boot-service.ts';
 
 const agentScript = fileURLToPath(new URL('fake-agent.sh', import.meta.url));
 const serviceScript = fileURLToPath(new URL('boot-service.ts', import.meta.url));
-const diskBytes = 4 * 1024 * 1024;
+/** Room for the image and for first-boot data. */
+const diskBytes = 12 * 1024 * 1024;
 const raw = Buffer.concat([Buffer.alloc(512), randomBytes(1_500_000)]);
 const csMac = parseMac('02:00:11:22:33:44');
 const order = { machineId: machineId as string, hostname: 'm1', macs: [mac1] };
@@ -200,7 +201,9 @@ describe('boot conversation with a machine in sh, curl and jq', function () {
     const big = Buffer.concat([Buffer.alloc(512), randomBytes(size - 512)]);
     writeFileSync(join(machine, 'disks', 'vdb'), Buffer.alloc(size));
     await addImage(big);
-    const disks = knownDisks.map((disk) => (disk.name === 'vdb' ? { ...disk, bytes: size } : disk));
+    const disks = knownDisks.map((disk) =>
+      disk.name === 'vdb' ? { ...disk, bytes: size + diskBytes } : disk,
+    );
     await floor.engine.begin(deployOrder('op-1:deploy', disks));
     await temp.storage.run((tx) => floor.boots.arm(tx, 'op-1:deploy'));
     await floor.close();

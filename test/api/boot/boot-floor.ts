@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { milliseconds, type DeployEngine } from '../../../plugin-api/index.ts';
 import { bootApp } from '../../../src/api/boot/boot-app.ts';
-import { createBootServer, type BootServerLimits } from '../../../src/api/boot/boot-server.ts';
+import type { FileSender } from '../../../src/api/boot/file-sender.ts';
+import { createWebServer, type WebServerOptions } from '../../../src/kernel/net/web-server.ts';
 import { createNativeEngine } from '../../../src/drivers/deploy/native/native-engine.ts';
 import { SystemClock } from '../../../src/kernel/clock/system-clock.ts';
 import { createLog } from '../../../src/kernel/log/log.ts';
@@ -21,7 +22,11 @@ export interface BootFloorOptions {
   readonly folder: string;
   /** Default: any free one. */
   readonly port?: number;
-  readonly limits?: BootServerLimits;
+  readonly limits?: WebServerOptions;
+  /** The address by which machines reach the loopback; default: 127.0.0.1. */
+  readonly publicHost?: string;
+  /** Default: none, Node sends the files. The floor closes it. */
+  readonly sender?: FileSender | null;
 }
 
 /** The boot service as the service proper composes it, on a loopback port. */
@@ -65,7 +70,7 @@ export async function startBootFloor(options: BootFloorOptions): Promise<BootFlo
   await images.start();
   // The app needs to know the port that it is reached by, so it comes after listening.
   let app: http.RequestListener | null = null;
-  const server = createBootServer((req, res) => app!(req, res), options.limits);
+  const server = createWebServer((req, res) => app!(req, res), options.limits);
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -74,8 +79,9 @@ export async function startBootFloor(options: BootFloorOptions): Promise<BootFlo
     conversations: boots,
     images,
     ramdiskDir: join(folder, 'ramdisk'),
-    publicUrl: `${base}/`,
+    publicUrl: `http://${options.publicHost ?? '127.0.0.1'}:${port}/`,
     kernelArguments: 'console=ttyS0,115200',
+    sender: options.sender ?? null,
     log,
   });
   return {
@@ -98,6 +104,7 @@ export async function startBootFloor(options: BootFloorOptions): Promise<BootFlo
       server.close();
       server.closeAllConnections();
       await closed;
+      await options.sender?.close();
     },
   };
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { Secret, type Duration } from '../../../plugin-api/index.ts';
+import type { Duration } from '../../../plugin-api/index.ts';
 import { createAuthority } from '../../../lab/management-server/certificate.ts';
 import { bareCommand, shutdownCommand, startCommand } from '../../../lab/management-server/commands.ts';
-import { AgentHarness, authority, facts, machineId } from './agent-harness.ts';
+import { AgentHarness, authority, facts, fixed, machineId } from './agent-harness.ts';
 
 describe('agent link: connecting', () => {
   let harness: AgentHarness;
@@ -175,8 +175,20 @@ describe('agent link: connecting', () => {
     assert.deepEqual([answer!.className, answer!.result], ['com.cloud.agent.api.Answer', true]);
     const status = await harness.reached('dismissed');
     assert.match(status.reason!, /removed the host/);
+    await harness.until('its place to be forgotten', () => (harness.forgotten.length > 0 ? true : undefined));
+    assert.deepEqual(harness.forgotten, [machineId]);
     await server.until('the link to close', () => (server.connections === 0 ? true : undefined));
     assert.equal(server.startups, 1);
+  });
+
+  it('a goodbye that does not remove the host leaves its place', async () => {
+    const server = await harness.server();
+    await harness.connect(server);
+    const { hostId } = await server.waitForHost(facts.guid);
+    await server.send(hostId, [shutdownCommand(false)]);
+    await harness.reached('dismissed');
+    await harness.service.stop();
+    assert.deepEqual(harness.forgotten, []);
   });
 
   it('adding a machine again replaces its link', async () => {
@@ -213,7 +225,7 @@ describe('agent link: whom it trusts', () => {
   it('a server with another certificate than the pinned one hears nothing', async () => {
     const server = await harness.server();
     const other = createAuthority();
-    await harness.connect(server, { endpoint: { trust: { pin: other.der } } });
+    await harness.connect(server, { endpoint: { credentials: fixed({ pin: other.der }) } });
     await harness.logged(/agent\.certificate.*another certificate than the pinned one/);
     await harness.until('two attempts', () =>
       harness.logLines.filter((line) => line.includes('agent.certificate')).length >= 2 ? true : undefined,
@@ -231,7 +243,7 @@ describe('agent link: whom it trusts', () => {
 
   it('trusts anyone only when told so', async () => {
     const server = await harness.server({ authority: createAuthority() });
-    await harness.connect(server, { endpoint: { trust: { trustAll: true } } });
+    await harness.connect(server, { endpoint: { credentials: fixed({ trustAll: true }) } });
     await server.waitForHost(facts.guid);
   });
 
@@ -241,8 +253,7 @@ describe('agent link: whom it trusts', () => {
     await harness.logged(/agent\.handshake/);
     await harness.service.stop();
     const wrong = authority().issue('csbm', ['192.0.2.1']);
-    const identity = { certificatePem: wrong.pem, keyPem: new Secret(wrong.keyPem) };
-    await harness.connect(server, { endpoint: { identity } });
+    await harness.connect(server, { endpoint: { credentials: fixed(undefined, wrong) } });
     await harness.until('an attempt to end', () => (harness.status.state === 'waiting' ? true : undefined));
     assert.deepEqual(
       server.hosts().filter((host) => host.state === 'Up'),
@@ -253,8 +264,7 @@ describe('agent link: whom it trusts', () => {
   it('a strict server takes an agent whose certificate names its address', async () => {
     const server = await harness.server({ strict: true });
     const right = authority().issue('csbm', ['127.0.0.1']);
-    const identity = { certificatePem: right.pem, keyPem: new Secret(right.keyPem) };
-    await harness.connect(server, { endpoint: { identity } });
+    await harness.connect(server, { endpoint: { credentials: fixed(undefined, right) } });
     const { hostId } = await server.waitForHost(facts.guid);
     const [answer] = await server.send(hostId, [
       startCommand({ name: 'i-2-1-VM', id: 1, uuid: 'u', template: 't' }),

@@ -1,5 +1,9 @@
-import type { Duration } from '../../../plugin-api/index.ts';
-import { createAuthority, type Authority } from '../../../lab/management-server/certificate.ts';
+import { Secret, type Duration } from '../../../plugin-api/index.ts';
+import {
+  createAuthority,
+  type Authority,
+  type Certificate,
+} from '../../../lab/management-server/certificate.ts';
 import {
   LabManagementServer,
   type LabManagementServerOptions,
@@ -11,7 +15,13 @@ import type {
   AgentLinkStatus,
 } from '../../../src/api/cloudstack-agent/agent-link.ts';
 import { AgentService } from '../../../src/api/cloudstack-agent/agent-service.ts';
-import type { AgentSettings, CloudEndpoint } from '../../../src/api/cloudstack-agent/agent-settings.ts';
+import type {
+  AgentSettings,
+  CloudCredentials,
+  CloudEndpoint,
+  ServerTrust,
+} from '../../../src/api/cloudstack-agent/agent-settings.ts';
+import { clientIdentity } from '../../../src/api/cloudstack-agent/client-identity.ts';
 import { SystemClock } from '../../../src/kernel/clock/system-clock.ts';
 import { createLog } from '../../../src/kernel/log/log.ts';
 import type { PowerReport } from '../../../src/wire/cloudstack/message/ping-routing-command.ts';
@@ -39,7 +49,25 @@ export const fast: AgentSettings = {
   reportTimeout: 1_000 as Duration,
   closeTimeout: 500 as Duration,
   concurrentConnects: 8,
+  awayFor: 30 as Duration,
+  balanceInterval: 30 as Duration,
+  probeTimeout: 2_000 as Duration,
+  moveDelay: 30 as Duration,
 };
+
+/** Credentials that never change: whom to trust, and who we are. */
+export function fixed(
+  trust: ServerTrust = { pin: authority().der },
+  certificate: Certificate | null = null,
+): CloudCredentials {
+  const identity = certificate && clientIdentity(certificate.pem, new Secret(certificate.keyPem));
+  const refuse = (): Promise<never> => Promise.reject(new Error('these credentials never change'));
+  return {
+    current: () => Promise.resolve({ trust, identity }),
+    requestCertificate: refuse,
+    installCertificate: refuse,
+  };
+}
 
 export const facts: HostFacts = {
   guid: 'b1f2c3d4-1111-2222-3333-444455556666-BareMetalProvider',
@@ -68,6 +96,7 @@ interface Call {
 export class AgentHarness {
   readonly calls: Call[] = [];
   readonly savedHostIds: bigint[] = [];
+  readonly forgotten: string[] = [];
   readonly logLines: string[] = [];
   /** What a command does; resolves at once unless replaced. */
   perform: (call: Call) => Promise<void> = () => Promise.resolve();
@@ -75,6 +104,15 @@ export class AgentHarness {
   power: 'PowerOn' | 'PowerOff' | 'PowerUnknown' = 'PowerUnknown';
   health: () => Promise<void> = () => Promise.resolve();
   reportsAsked = 0;
+  readonly log = createLog({
+    level: 'debug',
+    destination: {
+      write: (line) => {
+        this.logLines.push(line);
+        for (const server of this.#servers) server.nudge();
+      },
+    },
+  });
   readonly service: AgentService;
   readonly #servers: LabManagementServer[] = [];
 
@@ -99,15 +137,7 @@ export class AgentHarness {
     };
     this.service = new AgentService({
       clock: new SystemClock(),
-      log: createLog({
-        level: 'debug',
-        destination: {
-          write: (line) => {
-            this.logLines.push(line);
-            for (const server of this.#servers) server.nudge();
-          },
-        },
-      }),
+      log: this.log,
       commands,
       powerReport: () => {
         this.reportsAsked += 1;
@@ -117,6 +147,11 @@ export class AgentHarness {
       },
       saveHostId: (_id, hostId) => {
         this.savedHostIds.push(hostId);
+        return Promise.resolve();
+      },
+      forgetPlace: (id) => {
+        this.forgotten.push(id);
+        for (const server of this.#servers) server.nudge();
         return Promise.resolve();
       },
       settings: { ...fast, ...settings },
@@ -129,6 +164,12 @@ export class AgentHarness {
     await server.start();
     this.#servers.push(server);
     return server;
+  }
+
+  /** Takes over servers that run already: they are heard, and stopped at the end. */
+  adopt<T extends readonly LabManagementServer[]>(servers: T): T {
+    this.#servers.push(...servers);
+    return servers;
   }
 
   async connect(
@@ -144,7 +185,7 @@ export class AgentHarness {
       ...host,
       endpoint: {
         servers: list.map((server) => server.address),
-        trust: { pin: authority().der },
+        credentials: fixed(),
         ...endpoint,
       },
     });

@@ -91,7 +91,7 @@ describe('IPMI driver', () => {
   it('keeps an idle session alive where it is told to', () =>
     onFloor({ settings: { idleAfter: 20, idle: 'keep-alive' } }, async ({ bmc, driver, target }) => {
       await driver.open(target()).state();
-      await until(() => (bmc.counters['command 0.1'] ?? 0) >= 4);
+      await until(() => (bmc.counters['command 6.1'] ?? 0) >= 4);
       assert.equal(bmc.counters['session'], 1);
       assert.equal(bmc.sessionsUsed, 1);
     }));
@@ -557,4 +557,54 @@ describe('IPMI driver: boot device', () => {
       const request = { device: 'pxe', persistent: false, firmware: 'legacy' } as const;
       await failure('power.refused', one.setBootDevice(request));
     }));
+});
+
+describe('IPMI driver: quirks', () => {
+  it('keeps idle sessions alive, but not those of a BMC that has few', async () => {
+    const settings = { idle: 'keep-alive', idleAfter: 30 };
+    await onFloor({ settings }, async ({ bmc, driver, target }) => {
+      await driver.open(target()).state();
+      await until(() => (bmc.counters['command 6.1'] ?? 0) >= 3);
+      assert.equal(bmc.sessionsUsed, 1);
+    });
+    await onFloor({ settings, traits: { manufacturer: 5771 } }, async ({ bmc, driver, target }) => {
+      const cisco = driver.open(target());
+      await cisco.state();
+      await until(() => bmc.sessionsUsed === 0);
+      // The maker is known now: the next session is closed without a question.
+      const asked = bmc.counters['command 6.1'];
+      await cisco.state();
+      await until(() => bmc.sessionsUsed === 0);
+      assert.equal(bmc.counters['command 6.1'], asked);
+    });
+  });
+
+  it('gives a session up that is not kept by the BMC, and needs no reading to find that out', () =>
+    onFloor(
+      { settings: { idle: 'keep-alive', idleAfter: 30, answerTimeouts: [60, 60] } },
+      async ({ bmc, driver, target }) => {
+        const one = driver.open(target());
+        await one.state();
+        bmc.dropSessions();
+        await until(() => (bmc.counters['unknownSession'] ?? 0) >= 2);
+        assert.equal(await one.state(), 'off');
+        assert.equal(bmc.counters['session'], 2);
+      },
+    ));
+
+  it('takes named quirks for every BMC: a pause between commands, another boot device number', async () => {
+    await onFloor({ settings: { quirks: ['easily-overrun'] } }, async ({ driver, target }) => {
+      const slow = driver.open(target());
+      await slow.state();
+      const began = performance.now();
+      await slow.state();
+      assert.ok(performance.now() - began >= 900);
+    });
+    await onFloor({ settings: { quirks: ['supermicro-uefi-disk'] } }, async ({ bmc, driver, target }) => {
+      const disk = { device: 'disk', persistent: true, firmware: 'efi' } as const;
+      assert.ok((await driver.open(target()).setBootDevice(disk)).verified);
+      assert.equal(bmc.bootFlags.toString('hex'), 'e024000000');
+      assert.match(driver.planBootDevice(target(), disk), /e0 24 00 00 00/);
+    });
+  });
 });

@@ -77,7 +77,8 @@ describe('Force10 driver in trouble', () => {
       ];
       for (const [text, code] of texts) {
         fixture.lab.behaviours.on(/^untagged /, { do: 'refuse', text });
-        await withSession(fixture, (session) => rejects(change(fixture, session), withCode(code)));
+        const remedy = code === 'switch.unprepared' ? /portmode hybrid/ : /./;
+        await withSession(fixture, (session) => rejects(change(fixture, session), withCode(code, remedy)));
       }
       await recovers(fixture);
     });
@@ -267,7 +268,10 @@ describe('Force10 driver in trouble', () => {
         await rejects(planFor(1), withCode('switch.port-guarded', /LAG/));
         await rejects(planFor(2), withCode('switch.port-guarded', /LAG/));
         await rejects(planFor(3), withCode('switch.port-guarded', /routed/));
-        await rejects(planFor(4), withCode('switch.unprepared', /native 50/));
+        await rejects(
+          planFor(4),
+          withCode('switch.unprepared', /native 50.*portmode hybrid.*switch-os9\.md/),
+        );
       });
       deepEqual(model.dump(), before);
     });

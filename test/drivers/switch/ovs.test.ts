@@ -173,6 +173,17 @@ describe('the plan of the OVS driver', () => {
     assert.ok(steps.some((step) => step.do === 'prepare-port' && step.port === p1));
   });
 
+  it('tells in its own words what to do about a port that it does not prepare', () => {
+    const strict = createOvsDriver(context, { preparePorts: false });
+    const before = observed({});
+    const ports = new Map(before.ports).set(p1, seen({ prepared: false }));
+    const wanted = intent({ ports: new Map([[p1, { native: vlan(7), tagged: [], admin: 'up' }]]) });
+    assert.throws(
+      () => strict.plan({ ...before, ports }, wanted),
+      withCode('switch.unprepared', /ovs-vsctl set port.*switch-ovs\.md/),
+    );
+  });
+
   it('refuses an uplink that carries every VLAN', () => {
     const before = observed({});
     const ports = new Map(before.ports).set(up0, seen({ prepared: false }));

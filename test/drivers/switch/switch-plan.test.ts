@@ -408,6 +408,13 @@ describe('switch plan', () => {
         seen({ prepared: false, native: null, tagged: [v(20)] }),
       ];
       for (const state of used) refuses('switch.unprepared', () => plan(state));
+      const remedy = { prepare: true, unpreparedRemedy: 'do this' };
+      const wanted = intentOf([[te(1), up]]);
+      refuses(
+        'switch.unprepared',
+        () => planPorts(switchWith([[te(1), used[0]!]]), wanted, remedy),
+        /do this/,
+      );
       refuses('switch.unprepared', () => plan(seen({ prepared: false }), up, false));
       deepEqual(
         (plan(seen({ prepared: false })) as SwitchStep[]).map((step) => step.do),

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { pinFromPem } from '../../../src/api/cloudstack-agent/agent-settings.ts';
-import { AgentHarness, facts } from '../../api/cloudstack-agent/agent-harness.ts';
+import { AgentHarness, facts, fixed } from '../../api/cloudstack-agent/agent-harness.ts';
 
 const root = new URL('../../../', import.meta.url);
 const program = `
@@ -35,7 +35,7 @@ describe('csbm lab management-server', () => {
         machineId: 'abc123',
         facts,
         hostId: null,
-        endpoint: { servers: [{ host: host!, port: Number(port) }], trust: { trustAll: true } },
+        endpoint: { servers: [{ host: host!, port: Number(port) }], credentials: fixed({ trustAll: true }) },
       });
       await up;
       await harness.close();

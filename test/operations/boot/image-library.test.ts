@@ -135,8 +135,9 @@ describe('image library', () => {
 
   it('refuses formats that cannot be streamed, telling what to do, before the rest is sent', async () => {
     const starts: readonly [string, RegExp][] = [
-      ['514649fb00000003', /qemu-img convert/],
-      ['4b444d5601000000', /qemu-img convert/],
+      ['514649fb00000001', /qemu-img convert/],
+      ['7668647866696c65', /qemu-img convert/],
+      ['23204469736b2044', /qemu-img convert/],
       ['fd377a585a000004', /xz -dc/],
       ['425a683931415926', /bzip2 -dc/],
     ];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { decryptPayload, encryptPayload } from '../../../src/wire/rmcp/aes-payload.ts';
+import { AesKey, decryptPayload, encryptPayload } from '../../../src/wire/rmcp/aes-payload.ts';
 import {
   decodeAsfPing,
   decodeAsfPong,
@@ -169,9 +169,9 @@ describe('rmcp round trips', () => {
   it('AES payload', () =>
     fc.assert(
       fc.property(bytes(16), bytes(0, 70), bytes(16), (key, message, iv) => {
-        const encrypted = encryptPayload(key, message, iv);
+        const encrypted = encryptPayload(new AesKey(key), message, iv);
         assert.equal(encrypted.length % 16, 0);
-        assert.deepEqual(decryptPayload(key, encrypted), message);
+        assert.deepEqual(decryptPayload(new AesKey(key), encrypted), message);
       }),
     ));
 
@@ -306,7 +306,7 @@ describe('rmcp decoders given any bytes', () => {
     decodeIpmiRequest,
     decodeIpmiResponse,
     decodeBootFlags,
-    decryptPayload: (input) => decryptPayload(Buffer.alloc(16), input),
+    decryptPayload: (input) => decryptPayload(new AesKey(Buffer.alloc(16)), input),
     unsealPacket: (input) => unsealPacket(keys, input),
     getDeviceId: (input) => getDeviceId.decodeResponse(input),
     getChassisStatus: (input) => getChassisStatus.decodeResponse(input),

@@ -7,7 +7,7 @@ import {
   type StoredImage,
 } from '../../../../plugin-api/index.ts';
 import { noCloudFiles, noCloudLabel } from './nocloud.ts';
-import { chooseRootDisk } from './root-disk.ts';
+import { chooseRootDisk, firstBootBytes } from './root-disk.ts';
 
 /**
  * The boot order for a phase: what `begin` places and what `plan` describes. Its work is the agent protocol's (docs/boot-protocol.md
@@ -34,7 +34,8 @@ export function bootOrderOf(order: PhaseOrder, image: StoredImage | null): BootO
           where: order.hostname,
         });
       }
-      const disk = chooseRootDisk(order.disks, order.rootDisk, image.rawBytes, order.hostname);
+      const needed = image.rawBytes + (image.firstBoot === 'none' ? 0 : firstBootBytes);
+      const disk = chooseRootDisk(order.disks, order.rootDisk, needed, order.hostname);
       const files = image.firstBoot === 'nocloud' ? noCloudFiles(order.firstBoot, order.nicPlan) : {};
       return { ...base, image: image.name, firstBootFiles: files, work: deployWork(id, image, disk, files) };
     }

@@ -31,12 +31,12 @@ class NativeEngine implements DeployEngine {
     this.#host = host;
   }
 
-  async image(name: string): Promise<EngineImage | null> {
-    return this.#host.imageCatalogue.find(name);
-  }
-
   async images(): Promise<readonly EngineImage[]> {
     return this.#host.imageCatalogue.list();
+  }
+
+  async imageFault(name: string): Promise<string | null> {
+    return (await this.#host.imageCatalogue.fault?.(name)) ?? null;
   }
 
   async plan(order: PhaseOrder): Promise<readonly string[]> {

@@ -1,17 +1,24 @@
 import { DeviceError, type DiskFacts, type RootDiskHint } from '../../../../plugin-api/index.ts';
 
 /**
+ * What an image with first-boot data needs behind itself, in bytes: the agent's partition of 4 MiB, and up to 2 MiB because that
+ * begins on a whole MiB and the backup GPT follows (`agent/deploy.sh` asks for the same before it writes).
+ */
+export const firstBootBytes = 6 * 1024 * 1024;
+
+/**
  * The disk to install to: the one with the hinted serial, else the smallest; always writable, not removable, and large enough
- * for the image and the hint.
+ * for what is written and for the hint.
+ * @param neededBytes the image, unpacked, and its first-boot data
  * @throws DeviceError `deploy.no-disk` with what is wrong about each disk.
  */
 export function chooseRootDisk(
   disks: readonly DiskFacts[],
   hint: RootDiskHint,
-  rawBytes: number,
+  neededBytes: number,
   where: string,
 ): DiskFacts {
-  const bytes = Math.max(hint.minBytes ?? 0, rawBytes);
+  const bytes = Math.max(hint.minBytes ?? 0, neededBytes);
   const fitting = disks.filter((disk) => objections(disk, hint, bytes).length === 0);
   const best = fitting.reduce<DiskFacts | null>(
     (smallest, disk) => (smallest === null || disk.bytes < smallest.bytes ? disk : smallest),

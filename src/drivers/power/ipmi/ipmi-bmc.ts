@@ -3,7 +3,10 @@ import { formatDuration } from '../../../kernel/clock/duration.ts';
 import {
   DeviceError,
   type Bmc,
+  type BmcConsole,
+  type BmcEvent,
   type BmcIdentity,
+  type BmcSensor,
   type BmcTarget,
   type BootDeviceRequest,
   type DeviceContext,
@@ -27,6 +30,10 @@ import { getChassisStatus } from '../../../wire/rmcp/command/get-chassis-status.
 import { getDeviceId, type DeviceId } from '../../../wire/rmcp/command/get-device-id.ts';
 import { completionCode, describeCompletion } from '../../../wire/rmcp/completion-code.ts';
 import { inTurn, type BmcLine } from './bmc-line.ts';
+import { clearEventLog, readEventLog } from './event-log.ts';
+import { openConsole } from './open-console.ts';
+import { quirksOf, type Quirk } from './quirks.ts';
+import { readSensors } from './sensors.ts';
 import { bootFlagsFor, describeRequest, requestOf } from './boot-device-map.ts';
 import type { IpmiConnection } from './ipmi-connection.ts';
 import { place } from './ipmi-errors.ts';
@@ -42,6 +49,9 @@ export interface IpmiBmcParts {
   readonly connection: IpmiConnection;
   readonly settings: IpmiSettings;
   readonly context: DeviceContext;
+  readonly driverClosing: AbortSignal;
+  /** Makes a connection beside the usual one. */
+  readonly another: () => IpmiConnection;
 }
 
 /** One BMC by IPMI 2.0. */
@@ -109,7 +119,9 @@ export class IpmiBmc implements Bmc {
   setBootDevice(request: BootDeviceRequest, signal?: AbortSignal): Promise<Evidence> {
     return this.#action(signal, async (inner) => {
       const { connection, target } = this.#parts;
-      const flags = bootFlagsFor(request, await this.#manufacturerFor(request, inner));
+      // The maker's own numbers are known for UEFI only.
+      if (request.firmware === 'efi' && this.#deviceId === null) await this.#readDeviceId(inner);
+      const flags = bootFlagsFor(request, this.#quirks);
       // Without it many BMCs forget the flags after 60 seconds; others do not know the parameter, and need not.
       const keep = { parameter: bootParameter.validBitClearing, data: Buffer.from([keepFlagsOverTimeout]) };
       const kept = await connection.exchange(setBootOptions, keep, { level: 3, tolerate: 'all' }, inner);
@@ -141,6 +153,26 @@ export class IpmiBmc implements Bmc {
       if (this.#deviceId === null) await this.#readDeviceId(inner);
       return this.#readBootDevice(inner);
     });
+  }
+
+  eventLog(signal?: AbortSignal): Promise<readonly BmcEvent[]> {
+    const { connection, target } = this.#parts;
+    return connection.guarded(signal, (inner) => readEventLog(connection, target, inner));
+  }
+
+  clearEventLog(signal?: AbortSignal): Promise<void> {
+    const { connection, target, context } = this.#parts;
+    return this.#action(signal, (inner) => clearEventLog(connection, target, context.clock, inner));
+  }
+
+  sensors(signal?: AbortSignal): Promise<readonly BmcSensor[]> {
+    const { connection } = this.#parts;
+    return connection.guarded(signal, (inner) => readSensors(connection, inner));
+  }
+
+  console(options: { readonly takeOver: boolean }, signal?: AbortSignal): Promise<BmcConsole> {
+    const connection = this.#parts.another();
+    return connection.guarded(signal, (inner) => openConsole({ ...this.#parts, connection }, options, inner));
   }
 
   close(): Promise<void> {
@@ -243,10 +275,9 @@ export class IpmiBmc implements Bmc {
     return (this.#deviceId = await this.#parts.connection.run(getDeviceId, undefined, { level: 2 }, signal));
   }
 
-  /** The manufacturer where the boot device table may depend on it, else whatever is known. */
-  async #manufacturerFor(request: BootDeviceRequest, signal: AbortSignal): Promise<number | null> {
-    if (request.firmware === 'efi' && this.#deviceId === null) await this.#readDeviceId(signal);
-    return this.#deviceId?.manufacturer ?? null;
+  get #quirks(): readonly Quirk[] {
+    const { connection, settings } = this.#parts;
+    return quirksOf(this.#deviceId?.manufacturer ?? connection.manufacturer, settings.quirks);
   }
 
   async #readBootDevice(signal: AbortSignal): Promise<BootDeviceRequest | null> {
@@ -263,7 +294,7 @@ export class IpmiBmc implements Bmc {
       () => decodeBootFlags(getBootOptions.decodeResponse(answer.data).data),
       getBootOptions.name,
     );
-    return requestOf(flags, this.#deviceId?.manufacturer ?? null);
+    return requestOf(flags, this.#quirks);
   }
 }
 

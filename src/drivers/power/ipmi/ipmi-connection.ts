@@ -9,8 +9,8 @@ import {
 } from '../../../../plugin-api/index.ts';
 import type { SuiteId } from '../../../wire/rmcp/cipher-suite.ts';
 import type { CommandCodec } from '../../../wire/rmcp/command/command-codec.ts';
-import { getChassisStatus } from '../../../wire/rmcp/command/get-chassis-status.ts';
 import { getChannelAuthCapabilities } from '../../../wire/rmcp/command/get-channel-auth-capabilities.ts';
+import { getDeviceId } from '../../../wire/rmcp/command/get-device-id.ts';
 import { setSessionPrivilege } from '../../../wire/rmcp/command/set-session-privilege.ts';
 import { completionCode, describeCompletion } from '../../../wire/rmcp/completion-code.ts';
 import { decodeIpmiResponse, encodeIpmiRequest } from '../../../wire/rmcp/ipmi-message.ts';
@@ -18,6 +18,7 @@ import { MalformedPacket } from '../../../wire/rmcp/malformed-packet.ts';
 import { privilegeLevel } from '../../../wire/rmcp/privilege.ts';
 import { decodeRmcp, encodeRmcp, rmcpClass } from '../../../wire/rmcp/rmcp-header.ts';
 import { decodeSession15, encodeSession15 } from '../../../wire/rmcp/session15.ts';
+import { startTimer } from '../../../kernel/clock/start-timer.ts';
 import { answerWithin } from './answer-wait.ts';
 import { BmcChannel } from './bmc-channel.ts';
 import { inTurn, type BmcLine } from './bmc-line.ts';
@@ -25,6 +26,7 @@ import type { DatagramHub } from './datagram-hub.ts';
 import { completionError, isBusy, mayHaveHappened, place, unreachable } from './ipmi-errors.ts';
 import { IpmiSession, vary } from './ipmi-session.ts';
 import type { IpmiSettings } from './ipmi-settings.ts';
+import { quirksOf } from './quirks.ts';
 import { setUpSession, type SetupOutcome } from './session-setup.ts';
 
 /** How a command is to be carried. */
@@ -56,12 +58,34 @@ export interface ConnectionParts {
 export class IpmiConnection {
   readonly #parts: ConnectionParts;
   #session: IpmiSession | null = null;
+  /** Kept from session to session, as long as the BMC has the same address. */
+  #channel: { readonly address: string; readonly at: BmcChannel } | null = null;
   #suite: SuiteId | null = null;
-  #idleTimer = new AbortController();
+  /** Ends the wait for idleness; null = none runs. */
+  #stopIdleWait: (() => void) | null = null;
+  #lastUsed = 0;
+  #manufacturer: number | null = null;
+  /** Milliseconds, by setting or quirk. */
+  #commandPause = 0;
+  #closesIdle = true;
   #nextCommandAt = 0;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
+    this.#obeyQuirks();
+  }
+
+  /** Called when a session turned out to be dead. */
+  onLost: () => void = () => undefined;
+
+  /** IANA enterprise number of the BMC's maker, once it told it while its session was kept alive. */
+  get manufacturer(): number | null {
+    return this.#manufacturer;
+  }
+
+  /** The present session. */
+  get session(): IpmiSession | null {
+    return this.#session;
   }
 
   /** Cipher suite of the present or last session, null before the first. */
@@ -72,22 +96,21 @@ export class IpmiConnection {
   /** Runs a call with a signal that follows the caller's and the driver's end. @throws the caller's reason when it aborted */
   async guarded<T>(outer: AbortSignal | undefined, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { driverClosing } = this.#parts;
+    driverClosing.throwIfAborted();
+    if (outer === undefined) return task(driverClosing);
+    outer.throwIfAborted();
     const controller = new AbortController();
-    const follow = [outer, driverClosing].filter((signal) => signal !== undefined);
-    const stops = follow.map((signal) => {
-      const forward = (): void => controller.abort(signal.reason);
-      if (signal.aborted) forward();
-      else signal.addEventListener('abort', forward, { once: true });
-      return () => signal.removeEventListener('abort', forward);
-    });
+    const follow = (event: Event): void => controller.abort((event.target as AbortSignal).reason);
+    outer.addEventListener('abort', follow);
+    driverClosing.addEventListener('abort', follow);
     try {
-      controller.signal.throwIfAborted();
       return await task(controller.signal);
     } catch (error) {
       if (controller.signal.aborted) throw controller.signal.reason;
       throw error;
     } finally {
-      for (const stop of stops) stop();
+      outer.removeEventListener('abort', follow);
+      driverClosing.removeEventListener('abort', follow);
     }
   }
 
@@ -155,7 +178,7 @@ export class IpmiConnection {
 
   /** Closes the session after the commands that wait already. */
   async close(): Promise<void> {
-    await inTurn(this.#parts.line.commands, () => this.endSession(), new AbortController().signal);
+    await this.#parts.line.commands.run(() => this.endSession());
   }
 
   /** Closes the session now; only for whoever has the line's turn. */
@@ -163,6 +186,14 @@ export class IpmiConnection {
     const session = this.#session;
     this.#forget();
     await session?.close(this.#parts.settings.closeTimeout);
+  }
+
+  /** Leaves the BMC to somebody else; only for whoever has the line's turn. */
+  async leave(): Promise<void> {
+    await this.endSession();
+    this.#channel?.at.close();
+    this.#channel = null;
+    this.#parts.line.onLeft();
   }
 
   /** One try in a session: a new one, or the present one and, if that is silent, once a new one. */
@@ -175,27 +206,26 @@ export class IpmiConnection {
     const { line, settings, context } = this.#parts;
     const clock = context.clock;
     if (line.holder !== this) {
-      await line.holder?.endSession();
+      await line.holder?.leave();
       line.holder = this;
     }
-    await clock.sleep(milliseconds(Math.max(0, this.#nextCommandAt - clock.monotonic())), signal);
-    this.#idleTimer.abort();
+    const pause = milliseconds(this.#nextCommandAt - clock.monotonic());
+    if (this.#commandPause > 0 && pause > 0) await clock.sleep(pause, signal);
     try {
       for (;;) {
         const fresh = this.#session === null;
         const session = (this.#session ??= await this.#establish(signal));
-        const repeatable = settings.answerTimeouts.map((time) => vary(time, settings.jitter));
 
         let asked: string = codec.name;
         let answer: CommandAnswer | null = null;
         let sent = false;
-        const raised = await this.#raise(session, mode.level, repeatable, signal);
+        const raised = await this.#raise(session, mode.level, settings.answerTimeouts, signal);
         if (raised === null || raised.completion !== completionCode.ok) {
           asked = setSessionPrivilege.name;
           answer = raised;
         } else {
           sent = true;
-          const timeouts = mode.once ? [settings.onceTimeout] : repeatable;
+          const timeouts = mode.once ? [settings.onceTimeout] : settings.answerTimeouts;
           answer = await session.request(codec, request, timeouts, signal);
         }
         if (answer !== null) return { answered: asked, answer };
@@ -203,18 +233,17 @@ export class IpmiConnection {
         // BMCs drop idle sessions without a word, so silence on an old one says nothing about the BMC.
         const trouble = session.channel.lastTrouble;
         this.#forget();
-        line.holder = this;
-        await session.abandon();
+        session.abandon();
         if (sent && mode.once) throw this.#outcomeUnknown(asked, 'nothing');
         if (fresh)
           throw unreachable(
             this.#parts.target,
-            `a session was set up, but ${asked} got no answer in ${repeatable.length} tries`,
+            `a session was set up, but ${asked} got no answer in ${settings.answerTimeouts.length} tries`,
             trouble,
           );
       }
     } finally {
-      this.#nextCommandAt = clock.monotonic() + settings.commandPause;
+      this.#nextCommandAt = clock.monotonic() + this.#commandPause;
       this.#watchIdle();
     }
   }
@@ -256,21 +285,28 @@ export class IpmiConnection {
   }
 
   async #establish(signal: AbortSignal): Promise<IpmiSession> {
-    const { settings, context, target } = this.#parts;
+    const { settings, context } = this.#parts;
     const address = await this.#resolve(signal);
     let retries = settings.slotRetries;
     for (;;) {
       signal.throwIfAborted();
-      const channel = new BmcChannel(this.#parts.hub, context.clock, address, target.port);
       try {
-        return await this.#establishWith(channel, signal);
+        return await this.#establishWith(this.#channelTo(address), signal);
       } catch (error) {
-        channel.close();
         if (!(error instanceof DeviceError) || error.code !== 'power.busy' || retries === 0) throw error;
         retries -= 1;
       }
       await context.clock.sleep(settings.slotPause, signal);
     }
+  }
+
+  #channelTo(address: string): BmcChannel {
+    if (this.#channel?.address !== address) {
+      const { hub, context, target } = this.#parts;
+      this.#channel?.at.close();
+      this.#channel = { address, at: new BmcChannel(hub, context.clock, address, target.port) };
+    }
+    return this.#channel.at;
   }
 
   async #establishWith(channel: BmcChannel, signal: AbortSignal): Promise<IpmiSession> {
@@ -281,7 +317,7 @@ export class IpmiConnection {
       const outcome = await this.#trySuite(channel, suite, signal);
       if (outcome.kind === 'established') {
         this.#suite = suite;
-        return new IpmiSession(channel, outcome.session);
+        return new IpmiSession(channel, outcome.session, this.#parts.settings.jitter);
       }
       if (outcome.kind === 'silent') throw await this.#whySilent(channel, outcome.after, signal);
       refusal = outcome.error;
@@ -376,31 +412,72 @@ export class IpmiConnection {
   }
 
   #forget(): void {
-    this.#idleTimer.abort();
+    this.#stopIdleWait?.();
+    this.#stopIdleWait = null;
     this.#session = null;
-    if (this.#parts.line.holder === this) this.#parts.line.holder = null;
   }
 
-  /** Starts the wait after which an unused session is closed or, by setting, kept alive by a command. */
+  /** One command, asked once: a session that is not answered any more is given up, and the next command sets up a new one. */
+  async #keepAlive(session: IpmiSession): Promise<void> {
+    const time = this.#parts.settings.answerTimeouts.slice(0, 1);
+    const answer = await session.request(getDeviceId, undefined, time, this.#parts.driverClosing);
+    if (answer !== null) {
+      this.#learnMaker(answer);
+      if (this.#closesIdle) await this.endSession();
+      else this.#watchIdle();
+      return;
+    }
+    this.#forget();
+    session.abandon();
+    this.onLost();
+  }
+
+  /** The answer that keeps the session alive also tells who made the BMC. */
+  #learnMaker(answer: CommandAnswer): void {
+    if (answer.completion !== completionCode.ok || this.#manufacturer !== null) return;
+    this.#manufacturer = this.decode(
+      () => getDeviceId.decodeResponse(answer.data),
+      getDeviceId.name,
+    ).manufacturer;
+    this.#obeyQuirks();
+  }
+
+  #obeyQuirks(): void {
+    const { commandPause, idle, quirks } = this.#parts.settings;
+    const found = quirksOf(this.#manufacturer, quirks);
+    this.#commandPause = Math.max(commandPause, ...found.map((quirk) => quirk.commandPause ?? 0));
+    this.#closesIdle = idle === 'close' || found.some(({ closesIdle }) => closesIdle);
+  }
+
+  /**
+   * Starts the wait after which an unused session is closed or, by setting, kept alive by a command. One wait runs for a
+   * session; when it ends too early because the session was used meanwhile, it goes on for the rest.
+   */
   #watchIdle(): void {
+    const { settings, context } = this.#parts;
+    this.#lastUsed = context.clock.monotonic();
+    if (this.#session !== null) this.#stopIdleWait ??= this.#idleWait(this.#session, settings.idleAfter);
+  }
+
+  #idleWait(session: IpmiSession, time: Duration): () => void {
     const { settings, context, line, target } = this.#parts;
-    const session = this.#session;
-    if (session === null) return;
-    const timer = (this.#idleTimer = new AbortController());
-    context.clock
-      .sleep(settings.idleAfter, timer.signal)
-      .then(() =>
-        line.commands.run(async () => {
-          if (timer.signal.aborted || this.#session !== session) return;
-          if (settings.idle === 'close') return this.endSession();
-          const mode: CommandMode = { level: 2 };
-          await this.#attempt(getChassisStatus, undefined, mode, this.#parts.driverClosing);
-        }),
-      )
-      .catch((error: unknown) => {
-        if (timer.signal.aborted) return;
-        const reason = error instanceof Error ? error.message : String(error);
-        context.log('debug', 'IPMI session lost while idle', { bmc: place(target), reason });
-      });
+    return startTimer(context.clock, time, () => {
+      const left = this.#lastUsed + settings.idleAfter - context.clock.monotonic();
+      if (left > 0) {
+        this.#stopIdleWait = this.#idleWait(session, milliseconds(left));
+        return;
+      }
+      this.#stopIdleWait = null;
+      line.commands
+        .run(async () => {
+          if (this.#session !== session || this.#stopIdleWait !== null) return;
+          if (this.#closesIdle) await this.endSession();
+          else await this.#keepAlive(session);
+        })
+        .catch((error: unknown) => {
+          const reason = error instanceof Error ? error.message : String(error);
+          context.log('debug', 'IPMI session lost while idle', { bmc: place(target), reason });
+        });
+    });
   }
 }

@@ -16,6 +16,7 @@ import { DatagramHub } from './datagram-hub.ts';
 import { IpmiBmc } from './ipmi-bmc.ts';
 import { IpmiConnection } from './ipmi-connection.ts';
 import { place } from './ipmi-errors.ts';
+import { quirksOf } from './quirks.ts';
 import { ipmiSettings, type IpmiSettings } from './ipmi-settings.ts';
 
 const controlTexts = {
@@ -37,12 +38,14 @@ class IpmiDriver implements PowerDriver {
   readonly #closing = new AbortController();
   /** By address, so that one BMC has one queue and one session whatever it is opened with. */
   readonly #lines = new Map<string, BmcLine>();
+  /** Of consoles, each with a session of its own. */
+  readonly #consoleLines = new Set<BmcLine>();
   readonly #opened = new Map<string, { readonly target: BmcTarget; readonly bmc: Bmc }>();
 
   constructor(context: DeviceContext, settings: IpmiSettings) {
     this.#context = context;
     this.#settings = settings;
-    this.#hub = new DatagramHub(context);
+    this.#hub = new DatagramHub(context, this.#closing.signal);
     // Every call listens to it while it runs: thousands at once are no leak.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -55,9 +58,17 @@ class IpmiDriver implements PowerDriver {
     if (known && sameTarget(known.target, target)) return known.bmc;
     const line = this.#lines.get(key) ?? new BmcLine();
     this.#lines.set(key, line);
-    const shared = { target, line, settings: this.#settings, context: this.#context };
-    const connection = new IpmiConnection({ ...shared, hub: this.#hub, driverClosing: this.#closing.signal });
-    const bmc = new IpmiBmc({ ...shared, connection });
+    const shared = { target, context: this.#context, driverClosing: this.#closing.signal };
+    const parts = { ...shared, line, settings: this.#settings };
+    const connection = new IpmiConnection({ ...parts, hub: this.#hub });
+    // A console's session must live as long as the console, however little is typed.
+    const settings: IpmiSettings = { ...this.#settings, idle: 'keep-alive' };
+    const another = (): IpmiConnection => {
+      const ownLine = new BmcLine(() => this.#consoleLines.delete(ownLine));
+      this.#consoleLines.add(ownLine);
+      return new IpmiConnection({ ...shared, line: ownLine, settings, hub: this.#hub });
+    };
+    const bmc = new IpmiBmc({ ...parts, connection, another });
     this.#opened.set(key, { target, bmc });
     return bmc;
   }
@@ -67,7 +78,9 @@ class IpmiDriver implements PowerDriver {
       new DeviceError({ code: 'power.unreachable', what: 'the IPMI driver is being closed' }),
     );
     await Promise.all(
-      [...this.#lines.values()].map((line) => line.commands.run(async () => line.holder?.endSession())),
+      [...this.#lines.values(), ...this.#consoleLines].map((line) =>
+        line.commands.run(async () => line.holder?.endSession()),
+      ),
     );
     await this.#hub.close();
   }
@@ -77,7 +90,7 @@ class IpmiDriver implements PowerDriver {
   }
 
   planBootDevice(target: BmcTarget, request: BootDeviceRequest): string {
-    const bytes = flagBytes(bootFlagsFor(request, null));
+    const bytes = flagBytes(bootFlagsFor(request, quirksOf(null, this.#settings.quirks)));
     return `${place(target)}: boot device ${describeRequest(request)} (boot options 3: 08, 5: ${bytes})`;
   }
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { milliseconds, type Duration } from '../../../../plugin-api/index.ts';
 import { closeSession } from '../../../wire/rmcp/command/close-session.ts';
 import type { CommandCodec } from '../../../wire/rmcp/command/command-codec.ts';
@@ -8,21 +7,25 @@ import { authTypeRmcpPlus, payloadType } from '../../../wire/rmcp/rmcp-plus.ts';
 import { sealPacket, unsealPacket } from '../../../wire/rmcp/sealed-packet.ts';
 import { clientWindow, nextSequence, SequenceWindow } from '../../../wire/rmcp/sequence-window.ts';
 import type { BmcChannel } from './bmc-channel.ts';
+import { randomFromPool } from './random-pool.ts';
 import type { SessionSecrets } from './session-setup.ts';
 
 /** An established session: encrypted and authenticated questions and answers, one at a time. */
 export class IpmiSession {
   readonly #channel: BmcChannel;
   readonly #secrets: SessionSecrets;
+  readonly #jitter: number;
   readonly #window = new SequenceWindow(clientWindow);
   #sequence = 0;
   #rqSeq = 0;
   /** The privilege level that the BMC has set; every session starts at user (2). */
   level = 2;
 
-  constructor(channel: BmcChannel, secrets: SessionSecrets) {
+  /** `jitter`: part by which each wait varies. */
+  constructor(channel: BmcChannel, secrets: SessionSecrets, jitter: number) {
     this.#channel = channel;
     this.#secrets = secrets;
+    this.#jitter = jitter;
   }
 
   get suite(): 3 | 17 {
@@ -42,7 +45,7 @@ export class IpmiSession {
     codec: CommandCodec<Request, unknown>,
     request: Request,
     timeouts: readonly Duration[],
-    signal: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<IpmiResponse | null> {
     const rqSeq = (this.#rqSeq = (this.#rqSeq + 1) % 64);
     const message = encodeIpmiRequest({
@@ -60,7 +63,7 @@ export class IpmiSession {
             response?.rqSeq === rqSeq && response.command === codec.command && response.netFn === codec.netFn;
           return ours ? response : undefined;
         },
-        time,
+        vary(time, this.#jitter),
         signal,
       );
       if (answer !== null) return answer;
@@ -68,32 +71,48 @@ export class IpmiSession {
     return null;
   }
 
+  /** Sends a Serial over LAN payload. */
+  sendSol(payload: Buffer): void {
+    this.#channel.tell(this.#seal(payload, payloadType.sol));
+  }
+
+  /** Hands every Serial over LAN payload of this session to `hear`. */
+  onSol(hear: (payload: Buffer) => void): void {
+    this.#channel.listen((bytes) => {
+      const { messageClass, body } = decodeRmcp(bytes);
+      if (messageClass !== rmcpClass.ipmi || body[0] !== authTypeRmcpPlus || body.length < 6) return false;
+      if ((body[1]! & 0x3f) !== payloadType.sol || body.readUInt32LE(2) !== this.#secrets.clientId)
+        return false;
+      const packet = unsealPacket(this.#secrets.keys, body);
+      if (this.#window.accept(packet.sequence)) hear(packet.payload);
+      return true;
+    });
+  }
+
   /** Sends Close Session and waits at most `time` for the answer: a lost one costs the BMC a slot for a minute, no more. */
   async close(time: Duration): Promise<void> {
     const { bmcId } = this.#secrets;
-    await this.request(closeSession, { bmcId }, [time], new AbortController().signal);
-    this.#channel.close();
+    await this.request(closeSession, { bmcId }, [time]);
   }
 
   /** Gives a session up that no longer answers: the BMC is told in case that only its answers get lost. */
-  async abandon(): Promise<void> {
+  abandon(): void {
     const request = { netFn: closeSession.netFn, command: closeSession.command, rqSeq: 0 };
     const data = closeSession.encodeRequest({ bmcId: this.#secrets.bmcId });
-    await this.#channel.tell(this.#seal(encodeIpmiRequest({ ...request, data })));
-    this.#channel.close();
+    this.#channel.tell(this.#seal(encodeIpmiRequest({ ...request, data })));
   }
 
-  #seal(payload: Buffer): Buffer {
+  #seal(payload: Buffer, type: number = payloadType.ipmi): Buffer {
     this.#sequence = nextSequence(this.#sequence);
     const packet = {
-      payloadType: payloadType.ipmi,
+      payloadType: type,
       sessionId: this.#secrets.bmcId,
       sequence: this.#sequence,
       payload,
     };
     return encodeRmcp({
       messageClass: rmcpClass.ipmi,
-      body: sealPacket(this.#secrets.keys, packet, randomBytes(16)),
+      body: sealPacket(this.#secrets.keys, packet, randomFromPool(16)),
     });
   }
 
@@ -111,7 +130,9 @@ export class IpmiSession {
   }
 }
 
-/** `time` plus or minus up to `part` of it. */
+/** `time` plus or minus up to `part` of it, in a few steps: a program keeps a list for each length of its timers. */
 export function vary(time: Duration, part: number): Duration {
-  return milliseconds(time * (1 + part * (2 * Math.random() - 1)));
+  const steps = 8;
+  const step = Math.floor(Math.random() * (steps + 1));
+  return milliseconds(time * (1 + part * ((2 * step) / steps - 1)));
 }

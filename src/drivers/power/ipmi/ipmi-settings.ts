@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseDuration } from '../../../kernel/clock/duration.ts';
 import { milliseconds, type Duration } from '../../../../plugin-api/index.ts';
+import { quirkNames } from './quirks.ts';
 
 /** Milliseconds as a number, or text such as `250ms`, `30s`, `5m`. */
 const duration = z.union([z.number().nonnegative(), z.string()]).transform((value, context): Duration => {
@@ -57,6 +58,25 @@ export const ipmiSettings = z
     repeatAfter: duration
       .prefault(10_000)
       .describe('When on or off is sent a second and last time, if the state did not follow'),
+    quirks: z
+      .array(z.enum(quirkNames))
+      .default([])
+      .describe('Quirks that every BMC is taken to have, besides those known of its maker'),
+    solRetryAfter: duration
+      .prefault(500)
+      .describe('How long a packet of the serial console waits for its acknowledgement'),
+    solTries: z
+      .number()
+      .int()
+      .min(1)
+      .default(8)
+      .describe('How often such a packet is sent before the console counts as broken'),
+    solRefusals: z
+      .number()
+      .int()
+      .min(0)
+      .default(40)
+      .describe('How often in a row the BMC may refuse what is typed, because it cannot take it now'),
   })
   .prefault({});
 

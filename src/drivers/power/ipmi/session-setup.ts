@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { DeviceError, type BmcTarget, type Duration } from '../../../../plugin-api/index.ts';
 import { cipherSuites, sameAlgorithms, type SuiteId } from '../../../wire/rmcp/cipher-suite.ts';
 import { decodeOpenSessionResponse, encodeOpenSessionRequest } from '../../../wire/rmcp/open-session.ts';
@@ -26,6 +25,7 @@ import {
 } from '../../../wire/rmcp/session-keys.ts';
 import type { BmcChannel } from './bmc-channel.ts';
 import { isSuiteRefusal, place, statusError } from './ipmi-errors.ts';
+import { randomFromPool } from './random-pool.ts';
 
 /** What a finished set-up leaves. */
 export interface SessionSecrets {
@@ -54,8 +54,8 @@ export async function setUpSession(
   signal: AbortSignal,
 ): Promise<SetupOutcome> {
   const suite = cipherSuites[suiteId];
-  const tag = randomBytes(1)[0]!;
-  const clientId = randomBytes(4).readUInt32LE() || 1;
+  const tag = randomFromPool(1)[0]!;
+  const clientId = randomFromPool(4).readUInt32LE() || 1;
   // The same level in Open Session and RAKP 1: some BMCs hash the one, some the other.
   const privilege = privilegeLevel[target.privilege ?? 'operator'];
 
@@ -76,13 +76,13 @@ export async function setUpSession(
   }
 
   const { bmcId } = opened;
-  const giveUp = (status: number): Promise<void> =>
+  const giveUp = (status: number): void =>
     channel.tell(
       setUpDatagram(payloadType.rakp3, encodeRakp3({ tag, status, bmcId, code: Buffer.alloc(0) })),
     );
   // Some BMCs answer a request for suite 17 with the numbers of suite 3: a refusal, never a silent downgrade.
   if (!sameAlgorithms(opened.algorithms, suite.algorithms)) {
-    await giveUp(rmcpStatus.noSuiteMatch);
+    giveUp(rmcpStatus.noSuiteMatch);
     const error = new DeviceError({
       code: 'power.suite',
       what: `cipher suite ${suiteId} was asked for, and another one answered`,
@@ -94,7 +94,7 @@ export async function setUpSession(
   let established = false;
   let reason: number = rmcpStatus.noResources;
   try {
-    const clientRandom = randomBytes(16);
+    const clientRandom = randomFromPool(16);
     const role = privilege | nameOnlyLookup;
     const username = Buffer.from(target.username);
     const rakp2 = await channel.ask(
@@ -151,7 +151,7 @@ export async function setUpSession(
     established = true;
     return { kind: 'established', session: { clientId, bmcId, keys } };
   } finally {
-    if (!established) await giveUp(reason);
+    if (!established) giveUp(reason);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type SwitchType,
 } from '../../../../plugin-api/index.ts';
 import { Force10Session } from './force10-session.ts';
+import { unpreparedRemedy } from './refusal.ts';
 import { renderSteps } from './render.ts';
 import { force10Settings } from './settings.ts';
 
@@ -38,7 +39,8 @@ export const createForce10CliDriver: SwitchDriverFactory = (context, settings): 
       }
       return Force10Session.open(target, parsed, context, signal);
     },
-    plan: (observed, intent) => planPorts(observed, intent, { prepare: parsed.preparePorts }),
+    plan: (observed, intent) =>
+      planPorts(observed, intent, { prepare: parsed.preparePorts, unpreparedRemedy }),
     render: (steps) => renderSteps(steps).map((line) => line.text),
   };
 };

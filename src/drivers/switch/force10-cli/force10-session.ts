@@ -23,6 +23,7 @@ import {
   isUnknownInterface,
   isUnpreparedRefusal,
   oneLine,
+  unpreparedRemedy,
 } from './refusal.ts';
 import { renderSteps, type CliLine } from './render.ts';
 import { parseLagMembership, parsePortConfig, parseVlanConfig, type PortConfig } from './running-config.ts';
@@ -286,6 +287,7 @@ export class Force10Session implements SwitchSession {
       what: `it refused "${line}"${within && ` (${within})`}`,
       where: `${this.#where}${port}`,
       said,
+      ...(code === 'switch.unprepared' && { remedy: unpreparedRemedy }),
     });
   }
 

@@ -31,6 +31,11 @@ export function isUnpreparedRefusal(text: string): boolean {
   return /in layer-?\s?[23] mode|not in layer|switchport|hybrid/i.test(text);
 }
 
+/** What a person does about such a port. */
+export const unpreparedRemedy =
+  'prepare the port: no switchport, portmode hybrid, switchport; with preparePorts: true csbm does it for ports that are in no ' +
+  'VLAN but the default one; see docs/switch-os9.md';
+
 /** The refused thing already holds, so it does not matter: a VLAN or name that exists, a membership that is gone. */
 export function isHarmlessRefusal(line: string, text: string): boolean {
   if (/already exist/i.test(text)) return /^(?:interface|description|name) /.test(line);

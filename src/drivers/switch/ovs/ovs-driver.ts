@@ -31,11 +31,18 @@ export const createOvsDriver: SwitchDriverFactory = (context, settings): SwitchD
     open: (target, signal) => OvsSession.open(target, parsed, context, signal),
     plan: (observed, intent) => {
       checkIntent(observed, intent);
-      return planPorts(withPreparable(observed, intent), intent, { prepare: parsed.preparePorts });
+      return planPorts(withPreparable(observed, intent), intent, {
+        prepare: parsed.preparePorts,
+        unpreparedRemedy,
+      });
     },
     render: (steps) => renderSteps(steps, parsed.shutBridge),
   };
 };
+
+const unpreparedRemedy =
+  'say which VLANs the port is in: ovs-vsctl set port PORT tag=VLAN, or vlan_mode=trunk trunks=VLANS; or let csbm do it ' +
+  '(preparePorts: true); see docs/switch-ovs.md';
 
 /** What Open vSwitch cannot express, or only in a way that opens a port to everything. */
 function checkIntent(observed: ObservedSwitch, intent: SwitchIntent): void {

@@ -25,6 +25,11 @@ export const answerClass = {
   MaintainAnswer: `${api}MaintainAnswer`,
   MigrateAnswer: `${api}MigrateAnswer`,
   PrepareForMigrationAnswer: `${api}PrepareForMigrationAnswer`,
+  AgentControlAnswer: `${api}AgentControlAnswer`,
+  MigrateAgentConnectionAnswer: `${api}MigrateAgentConnectionAnswer`,
+  SetupMSListAnswer: 'org.apache.cloudstack.agent.lb.SetupMSListAnswer',
+  SetupKeystoreAnswer: 'org.apache.cloudstack.ca.SetupKeystoreAnswer',
+  SetupCertificateAnswer: 'org.apache.cloudstack.ca.SetupCertificateAnswer',
 } as const;
 
 export interface AnswerParts {

@@ -36,8 +36,11 @@ export interface HostFacts {
   readonly version?: string | undefined;
 }
 
-/** The first frame of a link. `id` is the host id of an earlier connection, or null. Unknown fields are ignored, so one superset serves all releases. */
-export function startupRoutingCommand(facts: HostFacts, id: bigint | null): BodyEntry {
+/**
+ * The first frame of a link. `id` is the host id of an earlier connection, or null; `transferred` says that a server sent us here
+ * (4.21+). Unknown fields are ignored, so one superset serves all releases.
+ */
+export function startupRoutingCommand(facts: HostFacts, id: bigint | null, transferred = false): BodyEntry {
   const text = gsonText(
     {
       cpuSockets: facts.cpuSockets,
@@ -71,7 +74,7 @@ export function startupRoutingCommand(facts: HostFacts, id: bigint | null): Body
       storageMacAddress: facts.privateMac,
       resourceName: facts.resourceName,
       gatewayIpAddress: facts.gateway,
-      connectionTransferred: false,
+      connectionTransferred: transferred,
       // The stock agent fills `arch`; `cpuArch` is what ResourceManagerImpl.fillRoutingHostVO reads.
       arch: facts.arch,
       cpuArch: facts.arch,

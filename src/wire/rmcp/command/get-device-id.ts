@@ -32,7 +32,7 @@ export const getDeviceId: CommandCodec<undefined, DeviceId> = {
     bytes[2] = response.firmwareMajor | (response.updating ? 0x80 : 0);
     bytes[3] = Math.floor(response.firmwareMinor / 10) * 16 + (response.firmwareMinor % 10);
     bytes[4] = ipmiVersion;
-    bytes[5] = 0x80; // additional device support: chassis device
+    bytes[5] = 0x87; // additional device support: chassis, event log, sensor records, sensors
     bytes.writeUIntLE(response.manufacturer, 6, 3);
     bytes.writeUInt16LE(response.product, 9);
     return bytes;

@@ -24,6 +24,10 @@ describe('configuration of dnsmasq', () => {
     assert.ok(config.includes('dhcp-option=option:router'));
   });
 
+  it('gives iPXE its first script without the boot service', () => {
+    assert.ok(lines(dnsmasqConfig(settings)).includes('dhcp-boot=tag:ipxe,boot.ipxe'));
+  });
+
   it('advertises a router only where that is wanted', () => {
     assert.ok(lines(dnsmasqConfig(settings)).includes('enable-ra'));
     const without = dnsmasqConfig({ ...settings, routerAdvertisements: false });
@@ -34,7 +38,7 @@ describe('configuration of dnsmasq', () => {
     const before = lines(dnsmasqConfig(settings)).length;
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }), (text) => {
-        for (const key of ['tftpDir', 'interface', 'folder', 'bootUrl'] as const) {
+        for (const key of ['tftpRoot', 'interface', 'folder', 'bootUrl'] as const) {
           let config: readonly string[];
           try {
             config = lines(dnsmasqConfig({ ...settings, [key]: text }));
@@ -47,13 +51,13 @@ describe('configuration of dnsmasq', () => {
         }
       }),
     );
-    for (const tftpDir of ['/a\nport=53', '/a,eth0', '/a # b', '/a"b'])
-      assert.throws(() => dnsmasqConfig({ ...settings, tftpDir }), /provisioning\.network\.tftpDir/);
+    for (const tftpRoot of ['/a\nport=53', '/a,eth0', '/a # b', '/a"b'])
+      assert.throws(() => dnsmasqConfig({ ...settings, tftpRoot }), /stateDir/);
   });
 
   it('refuses a boot URL that DHCP cannot carry', () => {
-    const bootUrl = `http://10.11.0.1:8480/${'x'.repeat(96)}`;
-    assert.equal(`${bootUrl}/boot.ipxe`.length, 128);
+    const bootUrl = `http://10.11.0.1:8480/${'x'.repeat(89)}`;
+    assert.equal(`${bootUrl}/ipxe/snponly.efi`.length, 128);
     assert.throws(() => dnsmasqConfig({ ...settings, bootUrl }), /boot\.publicUrl shorter/);
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AdminService, enrolment } from '../../../api/admin/admin-service.ts';
+import { csbm } from '../../../cli/run-csbm.ts';
 import { until } from '../../../support/until.ts';
 
 interface View {
@@ -18,6 +19,12 @@ interface View {
 }
 
 describe('admin API: leases of the provisioning network', () => {
+  /** `csbm native leases` */
+  const told = (service: AdminService, ...more: readonly string[]) =>
+    csbm(['native', 'leases', ...more], {
+      cwd: service.folder,
+      env: { CSBM_URL: service.url, CSBM_TOKEN_FILE: service.tokenFile },
+    });
   const view = async (service: AdminService): Promise<View> =>
     JSON.parse((await service.get('/native/leases')).text) as View;
 
@@ -26,6 +33,9 @@ describe('admin API: leases of the provisioning network', () => {
     await service.start();
     try {
       assert.deepEqual(await view(service), { provisioning: { state: 'off' }, leases: [] });
+      const { code, out } = await told(service);
+      assert.equal(code, 0);
+      assert.match(out, /^the provisioning network is not served by csbm/);
     } finally {
       await service.dispose();
     }
@@ -54,6 +64,15 @@ describe('admin API: leases of the provisioning network', () => {
           ['52:54:00:aa:99:99', '10.11.0.11', null],
         ],
       );
+      const { code, out } = await told(service);
+      assert.equal(code, 0);
+      const name = machine.json.machine.hostname;
+      assert.match(out, new RegExp(`^10\\.11\\.0\\.10 +52:54:00:aa:00:01 +${name} +- +never$`, 'm'));
+      assert.match(out, /^10\.11\.0\.11 +52:54:00:aa:99:99 +- +- +never$/m);
+      // It says why nobody gets an address any more, and what to do.
+      assert.match(out, /^dnsmasq is not running: .*\n.+\n-> .+$/m);
+      const document = JSON.parse((await told(service, '--json')).out) as View;
+      assert.deepEqual(document.leases, leases);
       const health = JSON.parse((await service.get('/health')).text) as View;
       assert.deepEqual(health.provisioning, provisioning);
     } finally {

@@ -53,12 +53,15 @@ describe('csbm native doctor', () => {
         'tftpDir: ./nowhere',
         'dnsmasq: ./no-dnsmasq',
       ),
+      '  conversion: {qemuImg: ./no-qemu-img}',
     );
     assert.equal(code, 1);
     const of = (name: string) => checks.find((check) => check.name === name)!;
     assert.deepEqual(of('dnsmasq').packages, ['dnsmasq-base']);
     assert.deepEqual(of('iPXE files').packages, ['ipxe']);
     assert.match(of('ramdisk').what, /^initrd cannot be read in .*state\/ramdisk$/);
+    assert.match(of('ramdisk').remedy!, /make ramdisk OUT=\S+\/state\/ramdisk \(docs\/ramdisk\.md\)/);
+    assert.deepEqual([of('qemu-img').outcome, of('qemu-img').packages], ['warning', ['qemu-utils']]);
     assert.match(of('interface').what, /no interface absent0/);
     assert.match(of('boot URL').remedy!, /boot\.host: 10\.11\.0\.1/);
     assert.equal(of('boot service').outcome, 'failed');
@@ -70,7 +73,7 @@ describe('csbm native doctor', () => {
     assert.equal(code, 1);
     const lines = out.trim().split('\n');
     assert.match(lines[0]!, /^warning +configuration: .* -> {2}set provisioning\.network\.enabled: true/);
-    for (const line of lines) assert.match(line, /^(ok|warning|FAILED) +[\w ]+: /i);
+    for (const line of lines) assert.match(line, /^(ok|warning|FAILED) +[\w -]+: /i);
   });
 
   it('asks the boot service as machines do', async function () {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duration } from '../../../../plugin-api/index.ts';
@@ -55,6 +64,7 @@ describe('supervisor of dnsmasq', () => {
       tftpDir: join(folder, 'ipxe'),
       dnsmasq: join(folder, 'dnsmasq'),
       folder: join(folder, 'state'),
+      tftpRoot: join(folder, 'tftp'),
     };
     seen = host;
     networks = [];
@@ -87,6 +97,7 @@ describe('supervisor of dnsmasq', () => {
     const network = new ProvisioningNetwork({
       context: { clock: new SystemClock(), log: (level, message) => log.push(`${level}: ${message}`) },
       settings: own,
+      firstScript: '#!ipxe\n',
       timings: { ...fast, ...timings },
       host: {
         network: async () => seen,
@@ -119,6 +130,28 @@ describe('supervisor of dnsmasq', () => {
       assert.equal(network.status.state, 'stopped');
     } finally {
       delete process.env['CSBM_KEY'];
+    }
+  });
+
+  it('hands out iPXE and the first script from a folder that everyone can read, while it runs', async () => {
+    writeFileSync(join(folder, 'ipxe/snponly.efi'), 'efi');
+    const before = process.umask(0o077);
+    try {
+      const network = start();
+      await reaches(network, 'running');
+      const modes = (name: string): number => statSync(join(own.tftpRoot, name)).mode & 0o777;
+      assert.equal(modes('.'), 0o755);
+      for (const name of ['boot.ipxe', 'undionly.kpxe', 'snponly.efi']) assert.equal(modes(name), 0o644);
+      assert.equal(readFileSync(join(own.tftpRoot, 'boot.ipxe'), 'utf8'), '#!ipxe\n');
+      assert.equal(readFileSync(join(own.tftpRoot, 'snponly.efi'), 'utf8'), 'efi');
+      assert.match(
+        readFileSync(join(own.folder, 'dnsmasq.conf'), 'utf8'),
+        new RegExp(`^tftp-root=${own.tftpRoot}$`, 'm'),
+      );
+      await network.stop();
+      assert.equal(existsSync(own.tftpRoot), false);
+    } finally {
+      process.umask(before);
     }
   });
 

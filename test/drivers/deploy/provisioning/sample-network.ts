@@ -13,6 +13,7 @@ export const settings: ProvisioningSettings = {
   tftpDir: '/usr/lib/ipxe',
   dnsmasq: 'dnsmasq',
   folder: '/var/lib/csbm/provisioning',
+  tftpRoot: '/run/csbm/tftp',
   bootUrl: 'http://10.11.0.1:8480',
 };
 

@@ -99,8 +99,22 @@ export async function ramdiskCheck(stateDir: string): Promise<Check> {
     : failed(
         'ramdisk',
         `${missing.join(' and ')} cannot be read in ${folder}`,
-        'build the ramdisk and put both files there',
+        `build it: make ramdisk OUT=${folder} (docs/ramdisk.md)`,
       );
+}
+
+/** Everything but adding virtual disks to the images works without. */
+export async function conversionCheck(qemuImg: string): Promise<Check> {
+  const found = await findProgram(qemuImg);
+  if (found !== null) return ok('qemu-img', found);
+  return {
+    ...warning(
+      'qemu-img',
+      `the program ${qemuImg} is not there: qcow2, VMDK and VHD images cannot be converted`,
+      'apt-get install qemu-utils, if such images are to be added',
+    ),
+    packages: ['qemu-utils'],
+  };
 }
 
 /** The folder is made at the first start; until then its parent counts. */

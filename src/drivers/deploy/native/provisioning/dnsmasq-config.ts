@@ -1,5 +1,5 @@
 import { ServiceError } from '../../../../kernel/errors/service-error.ts';
-import { bootFiles, httpBootPath, leaseFile, type ProvisioningSettings } from './settings.ts';
+import { bootFiles, httpBootPath, leaseFile, scriptFile, type ProvisioningSettings } from './settings.ts';
 
 /** The BOOTP header has 128 bytes for the boot file, the last of them zero (RFC 2131, section 2). */
 const longestBootFile = 127;
@@ -12,9 +12,8 @@ const longestBootFile = 127;
 export function dnsmasqConfig(settings: ProvisioningSettings): string {
   const { prefix, range } = settings;
   const name = plain('provisioning.network.interface', settings.interface);
-  const tftpDir = plain('provisioning.network.tftpDir', settings.tftpDir);
+  const tftpRoot = plain('stateDir', settings.tftpRoot);
   const leases = plain('stateDir', leaseFile(settings));
-  const script = bootFile(`${settings.bootUrl}/boot.ipxe`);
   const efiByHttp = bootFile(settings.bootUrl + httpBootPath);
   return [
     '# Written by csbm at each start: changes here are lost.',
@@ -42,14 +41,16 @@ export function dnsmasqConfig(settings: ProvisioningSettings): string {
     'dhcp-match=set:efi64,option:client-arch,7',
     'dhcp-match=set:efi64,option:client-arch,9',
     'dhcp-match=set:http64,option:client-arch,16',
-    `dhcp-boot=tag:ipxe,${script}`,
+    // By TFTP and not from the boot service: dnsmasq outlives it, and iPXE that has the script waits for the boot service for
+    // ever; iPXE that does not get it leaves the machine to its disk.
+    `dhcp-boot=tag:ipxe,${scriptFile}`,
     `dhcp-boot=tag:!ipxe,tag:bios,${bootFiles.bios}`,
     `dhcp-boot=tag:!ipxe,tag:efi64,${bootFiles.efi64}`,
     // UEFI takes an offer for HTTP boot only with this vendor class.
     'dhcp-option-force=tag:!ipxe,tag:http64,option:vendor-class,HTTPClient',
     `dhcp-boot=tag:!ipxe,tag:http64,${efiByHttp}`,
     `enable-tftp=${name}`,
-    `tftp-root=${tftpDir}`,
+    `tftp-root=${tftpRoot}`,
     // After DHCP, iPXE waits for a router advertisement; the prefix is that of the interface's own IPv6 address.
     ...(settings.routerAdvertisements ? ['enable-ra', `dhcp-range=::,constructor:${name},ra-only,64`] : []),
     'log-dhcp',

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { CodedError, seconds, type DeviceContext, type Duration } from '../../../../../plugin-api/index.ts';
 import {
   advertisementCheck,
@@ -20,6 +20,7 @@ import { readHostNetwork, type HostNetwork } from './host-network.ts';
 import { readLeases, type Lease } from './leases.ts';
 import { endProcess, findProcesses } from './own-processes.ts';
 import { configFile, dnsmasqArguments, leaseFile, type ProvisioningSettings } from './settings.ts';
+import { fillTftpFolder } from './tftp-folder.ts';
 
 export interface ProvisioningStatus {
   readonly state: 'starting' | 'running' | 'missing-package' | 'failed' | 'stopped';
@@ -64,6 +65,8 @@ export const provisioningTimings: ProvisioningTimings = {
 export interface ProvisioningOptions {
   readonly context: DeviceContext;
   readonly settings: ProvisioningSettings;
+  /** The iPXE script that every machine begins with. */
+  readonly firstScript: string;
   readonly timings?: Partial<ProvisioningTimings>;
   /** How this host is looked at; replaced in tests. */
   readonly host?: { network(): Promise<HostNetwork>; rights(): Promise<Rights> };
@@ -79,15 +82,17 @@ type Trouble = Pick<ProvisioningStatus, 'state' | 'why' | 'remedy' | 'packages'>
 export class ProvisioningNetwork {
   readonly #context: DeviceContext;
   readonly #settings: ProvisioningSettings;
+  readonly #firstScript: string;
   readonly #timings: ProvisioningTimings;
   readonly #host: NonNullable<ProvisioningOptions['host']>;
   readonly #stop = new AbortController();
   #status: ProvisioningStatus;
   #running: Promise<void> | null = null;
 
-  constructor({ context, settings, timings, host }: ProvisioningOptions) {
+  constructor({ context, settings, firstScript, timings, host }: ProvisioningOptions) {
     this.#context = context;
     this.#settings = settings;
+    this.#firstScript = firstScript;
     this.#timings = { ...provisioningTimings, ...timings };
     this.#host = host ?? { network: readHostNetwork, rights: readRights };
     this.#status = { ...calm('starting'), warnings: [], pid: null, since: context.clock.now() };
@@ -109,6 +114,7 @@ export class ProvisioningNetwork {
   async stop(): Promise<void> {
     this.#stop.abort(new Error('stopped'));
     await this.#running;
+    await rm(this.#settings.tftpRoot, { recursive: true, force: true });
     this.#set({ ...calm('stopped'), warnings: [], pid: null });
   }
 
@@ -143,6 +149,7 @@ export class ProvisioningNetwork {
     if (program === null) return failure('dnsmasq went away', null);
     await mkdir(settings.folder, { recursive: true });
     await writeFile(configFile(settings), config);
+    await fillTftpFolder(settings, this.#firstScript);
     signal.throwIfAborted();
     const child = startDnsmasq(program, dnsmasqArguments(settings), (text) =>
       this.#context.log(lineLevel(text), `dnsmasq: ${text}`),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
 /** The provisioning network as far as dnsmasq serves it: complete and, as far as the configuration can tell, sound. */
@@ -15,6 +16,8 @@ export interface ProvisioningSettings {
   readonly dnsmasq: string;
   /** Folder of dnsmasq's configuration and leases: ours alone, absolute. */
   readonly folder: string;
+  /** Folder that dnsmasq hands out by TFTP: ours alone, absolute; whatever user dnsmasq runs as can read it. */
+  readonly tftpRoot: string;
   /** By which machines reach the boot service, without a slash at the end. */
   readonly bootUrl: string;
 }
@@ -36,6 +39,7 @@ export function provisioningSettings(
   bootUrl: string,
 ): ProvisioningSettings | null {
   if (!network.interface || !network.address || !network.range) return null;
+  const folder = join(stateDir, 'provisioning');
   return {
     interface: network.interface,
     address: network.address.host,
@@ -44,10 +48,20 @@ export function provisioningSettings(
     routerAdvertisements: network.routerAdvertisements,
     tftpDir: network.tftpDir,
     dnsmasq: network.dnsmasq,
-    folder: join(stateDir, 'provisioning'),
+    folder,
+    tftpRoot: tftpRoot(folder),
     bootUrl: bootUrl.replace(/\/+$/, ''),
   };
 }
+
+/** Started by root, dnsmasq becomes a user who may not look into the state folder. */
+function tftpRoot(folder: string): string {
+  if (process.geteuid?.() !== 0) return join(folder, 'tftp');
+  return `/run/csbm/tftp-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`;
+}
+
+/** What iPXE loads first, by TFTP: a script that asks the boot service for more until it answers. */
+export const scriptFile = 'boot.ipxe';
 
 /** What machines load by TFTP or HTTP to get into iPXE; Debian's package `ipxe` brings them. */
 export const bootFiles = { bios: 'undionly.kpxe', efi64: 'snponly.efi' } as const;

@@ -1,0 +1,296 @@
+import { z } from 'zod';
+import { roles } from '../../core/access/principal.ts';
+
+/**
+ * The shapes of answers, for the published document; the tests hold every answer against them. Times are epoch milliseconds.
+ */
+
+const time = z.int();
+const loose = z.looseObject({});
+
+const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id });
+
+const error = named(
+  'Error',
+  z.object({
+    code: z.string(),
+    retry: z.enum(['never', 'later', 'operator']),
+    what: z.string(),
+    where: z.string().optional(),
+    said: z.string().optional(),
+    remedy: z.string().optional(),
+  }),
+);
+
+export const errorAnswerShape = named(
+  'ErrorAnswer',
+  z.object({
+    error: z.object({
+      ...error.shape,
+      message: z.string(),
+      problems: z
+        .array(
+          z.object({
+            line: z.int(),
+            column: z.int(),
+            path: z.string(),
+            message: z.string(),
+            remedy: z.string(),
+          }),
+        )
+        .optional(),
+    }),
+  }),
+);
+
+const evidence = named(
+  'Evidence',
+  z.object({ summary: z.string(), verified: z.boolean(), data: loose.optional() }),
+);
+
+const requester = named(
+  'Requester',
+  z.object({ principal: z.string(), door: z.string(), reason: z.string() }),
+);
+
+export const operation = named(
+  'Operation',
+  z.object({
+    id: z.string(),
+    machineId: z.string(),
+    kind: z.string(),
+    state: z.enum(['running', 'undoing', 'done', 'failed', 'cancelled']),
+    subject: z.string(),
+    requester,
+    createdAt: time,
+    deadlineAt: time,
+    endedAt: time.nullable(),
+    cancelledBy: requester.nullable(),
+    error: error.nullable(),
+    undoError: error.nullable(),
+  }),
+);
+
+export const step = named(
+  'Step',
+  z.object({
+    seq: z.int(),
+    name: z.string(),
+    direction: z.enum(['do', 'undo']),
+    attempt: z.int(),
+    state: z.enum(['intent', 'done', 'failed', 'unknown', 'cancelled']),
+    startedAt: time,
+    endedAt: time.nullable(),
+    progress: z.object({ activity: z.string(), percent: z.number().nullable() }).nullable(),
+    evidence: evidence.nullable(),
+    error: error.nullable(),
+  }),
+);
+
+const quarantine = z.object({
+  code: z.string(),
+  reason: z.string(),
+  fenced: z.boolean(),
+  since: time,
+});
+
+export const machine = named(
+  'Machine',
+  z.object({
+    id: z.string(),
+    hostname: z.string(),
+    state: z.string(),
+    site: z.string(),
+    pool: z.string(),
+    engine: z.string(),
+    wiring: z.enum(['managed', 'none']),
+    firmware: z.enum(['legacy', 'efi']),
+    architecture: z.string(),
+    cpus: z.int(),
+    memoryBytes: z.int(),
+    serial: z.string(),
+    product: z.string(),
+    rootDiskSerial: z.string().nullable(),
+    createdAt: time,
+    version: z.int(),
+    bmc: z
+      .object({
+        driver: z.string(),
+        host: z.string(),
+        port: z.int(),
+        username: z.string(),
+        minSuite: z.int(),
+        knownSuite: z.int().nullable(),
+      })
+      .nullable(),
+    nics: z.array(
+      z.object({
+        name: z.string(),
+        mac: z.string(),
+        linkUp: z.boolean(),
+        speedMbps: z.number().nullable(),
+        neighbour: z.string().nullable(),
+      }),
+    ),
+    disks: z.array(
+      z.object({
+        name: z.string(),
+        model: z.string(),
+        serial: z.string(),
+        bytes: z.int(),
+        rotational: z.boolean(),
+        removable: z.boolean(),
+        readOnly: z.boolean(),
+      }),
+    ),
+    cloudPlace: z
+      .object({
+        cloud: z.string(),
+        zone: z.string(),
+        pod: z.string(),
+        cluster: z.string(),
+        guid: z.string(),
+        hostId: z.string().nullable(),
+        hostTag: z.string().nullable(),
+      })
+      .nullable(),
+    clean: z.object({ grade: z.string(), at: time, summary: z.string(), verified: z.boolean() }).nullable(),
+    quarantine: quarantine.nullable(),
+    power: z.object({ state: z.string(), at: time }).nullable(),
+    claim: z
+      .object({ holder: z.string(), externalId: z.string(), owner: z.string(), since: time })
+      .nullable(),
+    deployment: z
+      .object({
+        id: z.string(),
+        image: z.string(),
+        state: z.string(),
+        native: z.int().nullable(),
+        tagged: z.array(z.int()),
+        nicPlan: z.array(loose),
+      })
+      .nullable(),
+    operation: z.object({ id: z.string(), kind: z.string(), state: z.string() }).nullable(),
+  }),
+);
+
+const portState = z.object({
+  native: z.union([z.int(), z.literal('default')]).nullable(),
+  tagged: z.array(z.int()),
+  admin: z.enum(['up', 'down']),
+});
+
+export const port = named(
+  'Port',
+  z.object({
+    switch: z.string(),
+    port: z.string(),
+    machineId: z.string().nullable(),
+    purpose: z.string(),
+    desired: portState,
+    observed: z
+      .object({ ...portState.shape, prepared: z.boolean(), guarded: z.string().nullable() })
+      .nullable(),
+    settled: z.boolean(),
+    observedAt: time.nullable(),
+  }),
+);
+
+const vlanOr = (word: string) => z.union([z.int(), z.literal(word)]);
+
+export const switchShape = named(
+  'Switch',
+  z.object({
+    name: z.string(),
+    type: z.string(),
+    transport: z.string(),
+    host: z.string(),
+    tcpPort: z.int(),
+    username: z.string(),
+    fabric: z.string(),
+    uplinks: z.array(z.string()),
+    provisioning: vlanOr('default-vlan'),
+    park: vlanOr('shut'),
+    defaultVlan: z.int().nullable(),
+    unsavedSince: time.nullable(),
+    hostKeyPin: z.string().nullable(),
+    legacyCrypto: z.boolean(),
+  }),
+);
+
+export const wire = named(
+  'Wire',
+  z.object({ mac: z.string(), switch: z.string(), port: z.string(), server: z.string().nullable() }),
+);
+
+export const connectedPort = z.object({ mac: z.string(), switch: z.string(), port: z.string() });
+
+export const image = named(
+  'Image',
+  z.object({
+    name: z.string(),
+    canBond: z.boolean(),
+    firstBoot: z.enum(['nocloud', 'none']),
+    rawBytes: z.int(),
+    encoding: z.enum(['raw', 'gzip', 'zstd']),
+    storedBytes: z.int(),
+    sha256: z.string(),
+    aliases: z.array(z.string()),
+    file: z.string(),
+    createdAt: time,
+    version: z.int(),
+  }),
+);
+
+export const addingImage = z.object({
+  name: z.string(),
+  doing: z.string(),
+  percent: z.number().nullable(),
+});
+
+export const principal = named(
+  'Principal',
+  z.object({
+    name: z.string(),
+    role: z.enum(roles),
+    scope: z.string(),
+    createdAt: time,
+    revokedAt: time.nullable(),
+    expiresAt: time.nullable(),
+    lastUsedAt: time.nullable(),
+  }),
+);
+
+export const alarm = named(
+  'Alarm',
+  z.object({
+    id: z.string(),
+    at: time,
+    code: z.string(),
+    machineId: z.string().nullable(),
+    text: z.string(),
+  }),
+);
+
+export const provisioning = z.looseObject({ state: z.string() });
+
+export const health = named(
+  'Health',
+  z.object({
+    version: z.string(),
+    now: time,
+    activeOperations: z.int(),
+    agentLinks: z.array(z.looseObject({ machineId: z.string(), state: z.string() })),
+    agentCertificate: z.looseObject({ state: z.string(), warning: z.string().nullable() }).nullable(),
+    provisioning,
+    unsavedSwitches: z.array(z.object({ name: z.string(), since: time })),
+    quarantined: z.array(z.object({ id: z.string(), hostname: z.string(), ...quarantine.shape })),
+  }),
+);
+
+/** A command begins an operation, joins one, finds nothing to do, or, with `plan=1`, says what it would do. */
+export const planAnswer = z.object({
+  plan: z.array(z.object({ step: z.string(), lines: z.array(z.string()) })),
+});
+export const begunAnswer = z.object({ operation, joined: z.boolean() });
+export const nothingAnswer = z.object({ operation: z.null(), already: z.string() });

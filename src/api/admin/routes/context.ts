@@ -1,0 +1,94 @@
+import type { Clock, Duration, JsonObject, Mac } from '../../../../plugin-api/index.ts';
+import type { EventBus } from '../../../kernel/events/event-bus.ts';
+import type { Log } from '../../../kernel/log/log.ts';
+import type { Metrics } from '../../../kernel/metrics/metrics.ts';
+import type { MachineId } from '../../../core/machine/machine.ts';
+import type { Storage } from '../../../core/storage/storage.ts';
+import type { Access } from '../../../operations/access.ts';
+import type { ImageLibrary } from '../../../operations/images/image-library.ts';
+import type { Machines } from '../../../operations/machines.ts';
+import type { OperationEvents } from '../../../operations/operation-events.ts';
+import type { OperationRequest, Operations } from '../../../operations/operations.ts';
+import type { PortService } from '../../../operations/ports/port-service.ts';
+import type { PollStatus } from '../../../operations/power/power-poller.ts';
+import type { PowerService } from '../../../operations/power/power-service.ts';
+import type { MachineSight, Queries } from '../../../operations/queries.ts';
+import type { Racks } from '../../../operations/racks.ts';
+import { begunAnswer, nothingAnswer, planAnswer } from '../answers.ts';
+import type { Reply, Route } from '../route.ts';
+import { machineView, operationView } from '../views.ts';
+import type { CloudStackView } from './cloudstack.ts';
+import { z } from 'zod';
+
+/** What the routes work with. */
+export interface RouteContext {
+  readonly access: Access;
+  readonly machines: Machines;
+  readonly operations: Operations;
+  readonly queries: Queries;
+  readonly racks: Racks;
+  readonly images: ImageLibrary;
+  readonly ports: PortService;
+  readonly storage: Storage;
+  /** The machines' BMCs, and how the reading of their power goes. */
+  readonly bmcs: {
+    readonly power: Pick<PowerService, 'observed' | 'eventLog' | 'clearEventLog' | 'sensors' | 'console'>;
+    readonly reportMaxAge: Duration;
+    polling(id: MachineId): PollStatus | null;
+  };
+  /** State of the links to management servers. */
+  readonly agents: {
+    statuses(): readonly { readonly machineId: string }[];
+    counts(): Readonly<Record<string, number>>;
+  };
+  /** How it stands with our certificate towards the management servers; null = there are no links. */
+  readonly certificate?: () => object | null;
+  /** What is done by CloudStack's HTTP API. */
+  readonly cloudstack?: CloudStackView;
+  /** DHCP on the provisioning network; null = not ours. */
+  readonly provisioning: ProvisioningView | null;
+  readonly metrics: Metrics;
+  readonly events: EventBus<OperationEvents>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** What the native engine's provisioning network shows of itself. */
+export interface ProvisioningView {
+  /** With `state`: running, failed and why, ... */
+  readonly status: object;
+  leases(): Promise<
+    readonly {
+      readonly mac: Mac;
+      readonly address: string;
+      readonly name: string | null;
+      readonly expiresAt: number | null;
+    }[]
+  >;
+}
+
+export const v1 = '/api/v1';
+
+/** Answers of every command that begins an operation. */
+export const commandAnswers: Route['answers'] = {
+  200: z.union([planAnswer, nothingAnswer]),
+  202: begunAnswer,
+};
+
+/** Begins an operation, or, with `plan=1`, tells what it would do. */
+export async function command(
+  operations: Operations,
+  query: { readonly plan?: string | undefined },
+  request: OperationRequest,
+): Promise<Reply> {
+  if (query.plan === '1') return { status: 200, body: { plan: await operations.plan(request) } };
+  const submitted = await operations.submit(request);
+  if (!submitted.operation) return { status: 200, body: { operation: null, already: submitted.already } };
+  const { operation, joined } = submitted;
+  return { status: 202, body: { operation: operationView(operation), joined } };
+}
+
+export function sightView({ machine, claim, deployment, active }: MachineSight): JsonObject {
+  return machineView(machine, claim, deployment, active);
+}
