@@ -38,7 +38,9 @@ export interface AgentOrder {
 /** What was seen since the question before. */
 export interface Observed {
   /** Milliseconds; the monitor's own resolution is part of it. */
-  readonly loopDelay: { readonly p50: number; readonly p99: number; readonly max: number };
+  readonly loopDelay: { readonly p99: number; readonly max: number };
+  /** CPU time of this process between two turns of a timer, p99, milliseconds: what the delay would be with a core to itself. */
+  readonly ownDelay: number;
   readonly pings: {
     readonly sent: number;
     readonly answered: number;
@@ -128,6 +130,13 @@ const agents = new AgentService({
 
 const loop = monitorEventLoopDelay({ resolution: 10 });
 loop.enable();
+const turns: number[] = [];
+let turnCpu = process.cpuUsage();
+setInterval(() => {
+  const { user, system } = process.cpuUsage(turnCpu);
+  turnCpu = process.cpuUsage();
+  turns.push((user + system) / 1_000);
+}, 10).unref();
 let since = clock.monotonic();
 let cpu = process.cpuUsage();
 
@@ -154,16 +163,17 @@ answerQuestions({
     for (let turn = 0; turn < 500 && latencies.length < sent; turn += 1) await clock.sleep(milliseconds(2));
     const now = clock.monotonic();
     const { user, system } = process.cpuUsage(cpu);
-    latencies.sort((a, b) => a - b);
-    const at = (part: number): number =>
-      latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * part))] ?? 0;
+    const at = (part: number, values = latencies): number =>
+      values.sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
     const result = {
-      loopDelay: { p50: loop.percentile(50) / 1e6, p99: loop.percentile(99) / 1e6, max: loop.max / 1e6 },
+      loopDelay: { p99: loop.percentile(99) / 1e6, max: loop.max / 1e6 },
+      ownDelay: at(0.99, turns),
       pings: { sent, answered: latencies.length, p50: at(0.5), p99: at(0.99), max: at(1) },
       cores: (user + system) / 1_000 / (now - since),
     };
     loop.reset();
     latencies.length = 0;
+    turns.length = 0;
     sent = 0;
     since = now;
     cpu = process.cpuUsage();

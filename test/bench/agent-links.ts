@@ -56,8 +56,9 @@ export const agentLinks: Bench = {
       await observed(agent);
 
       /** What the event loop did in a phase. */
-      const loop = (phase: string, { loopDelay, cores }: Observed): void => {
-        const shown = `${loopDelay.p99.toFixed(1)} ms (max ${loopDelay.max.toFixed(0)}; ${cores.toFixed(2)} cores)`;
+      const loop = (phase: string, { loopDelay, ownDelay, cores }: Observed): void => {
+        const more = `max ${loopDelay.max.toFixed(0)}, own CPU p99 ${ownDelay.toFixed(0)}; ${cores.toFixed(2)} cores`;
+        const shown = `${loopDelay.p99.toFixed(1)} ms (${more})`;
         figures.push(
           limit(`event loop delay, p99, ${phase}`, shown, loopDelay.p99, limits.loopDelayMs, 'ms'),
         );
