@@ -231,7 +231,6 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     settings: pollSettings(milliseconds(config.power.pollInterval / config.timings.scale)),
   });
   world.power.onReached((id) => poller.answered(id));
-  events.on('power', () => metrics.powerOutOfBand.inc());
   await poller.start();
 
   // CloudStack's door: one link per machine.
@@ -257,6 +256,10 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
       answered: (took) => metrics.agentPingSeconds.observe(took / 1_000),
     },
     settings: agentPace(config.timings.scale),
+  });
+  events.on('power', ({ machineId }) => {
+    metrics.powerOutOfBand.inc();
+    agents.reportNow(machineId);
   });
   const credentials = cloudCredentials(config, clock, log);
   const endpoint = credentials && { servers: config.cloudstack.agent.servers, credentials };

@@ -6,7 +6,7 @@ import type { SecureContext } from 'node:tls';
 import type { ParsedEntry } from '../../src/wire/cloudstack/body.ts';
 import type { Frame } from '../../src/wire/cloudstack/frame.ts';
 import { FramedTlsLink } from '../../src/wire/cloudstack/framed-tls-link.ts';
-import { objectField, textField, type GsonFields } from '../../src/wire/cloudstack/gson-reader.ts';
+import { flagField, objectField, textField, type GsonFields } from '../../src/wire/cloudstack/gson-reader.ts';
 import { RawJson } from '../../src/wire/cloudstack/gson-writer.ts';
 import { flag, type FrameHeader } from '../../src/wire/cloudstack/header.ts';
 import { answerClass } from '../../src/wire/cloudstack/message/answer.ts';
@@ -70,6 +70,8 @@ export interface LabPing {
   /** Power states by instance name, or null when the ping carried no report. */
   readonly report: ReadonlyMap<string, string> | null;
   readonly hostId: string | null;
+  /** The report counts at once. */
+  readonly outOfBand: boolean;
 }
 
 interface HostRow {
@@ -376,6 +378,7 @@ export class LabManagementServer {
     const report = objectField(entry.fields, '_hostVmStateReport');
     this.#row(connection.agentId).pings.push({
       hostId: textField(entry.fields, 'hostId'),
+      outOfBand: flagField(entry.fields, 'outOfBand'),
       report:
         report === null
           ? null

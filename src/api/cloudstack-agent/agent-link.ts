@@ -136,6 +136,11 @@ export class AgentLink {
     this.#enter('stopped', null);
   }
 
+  /** Tells the server the machine's power now; a link that is not up tells it when it is. */
+  reportNow(): void {
+    this.#session?.reportNow();
+  }
+
   status(): AgentLinkStatus {
     return {
       machineId: this.#host.machineId,

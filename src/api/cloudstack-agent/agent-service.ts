@@ -81,6 +81,11 @@ export class AgentService {
     await Promise.all([...this.#links.keys()].map((machineId) => this.remove(machineId)));
   }
 
+  /** The machine's power changed without a command: its server hears of it now, not with the next ping. */
+  reportNow(machineId: string): void {
+    this.#links.get(machineId)?.reportNow();
+  }
+
   status(machineId: string): AgentLinkStatus | null {
     return this.#links.get(machineId)?.status() ?? null;
   }

@@ -80,6 +80,8 @@ export class AgentSession {
   #dialled: DialledServer | null = null;
   /** Ends the looking at the preferred server that was begun last. */
   #balancing = new AbortController();
+  /** Ends the pause before the next ping. */
+  #news = new AbortController();
   #wasUp = false;
   #pingInterval: Duration = usualPingInterval;
 
@@ -156,7 +158,7 @@ export class AgentSession {
   }
 
   async #supervise(): Promise<void> {
-    const { settings, clock, random } = this.#owner.context;
+    const { settings, random } = this.#owner.context;
     this.#owner.starting();
     this.#sendStartup();
     await this.#within(settings.startupTimeout, this.#startupAnswered, 'no StartupAnswer');
@@ -164,9 +166,33 @@ export class AgentSession {
     // The first ping comes at any point of the interval, so that thousands of links do not ping in step.
     let wait: number = this.#pingInterval * random();
     for (;;) {
-      await clock.sleep(milliseconds(wait), this.#alive.signal);
-      await this.#ping();
+      const outOfBand = await this.#newsWithin(milliseconds(wait));
+      await this.#ping(outOfBand);
       wait = this.#pingInterval;
+    }
+  }
+
+  /** The next ping goes now: the power changed behind the server's back. */
+  reportNow(): void {
+    this.#news.abort();
+  }
+
+  /** Waits so long for the next ping; true when there are news before. Ends with the connection. */
+  async #newsWithin(wait: Duration): Promise<boolean> {
+    const { clock } = this.#owner.context;
+    const news = (this.#news = new AbortController());
+    const onEnd = (): void => news.abort();
+    const { signal } = this.#alive;
+    signal.throwIfAborted();
+    signal.addEventListener('abort', onEnd, { once: true });
+    try {
+      await clock.sleep(wait, news.signal);
+      return false;
+    } catch {
+      signal.throwIfAborted();
+      return true;
+    } finally {
+      signal.removeEventListener('abort', onEnd);
     }
   }
 
@@ -184,7 +210,7 @@ export class AgentSession {
     );
   }
 
-  async #ping(): Promise<void> {
+  async #ping(outOfBand: boolean): Promise<void> {
     const { settings, clock, pings } = this.#owner.context;
     if (this.#unansweredPings.size >= settings.unansweredPings) {
       throw this.#unreachable(`${this.#unansweredPings.size} pings in a row got no answer`);
@@ -197,7 +223,7 @@ export class AgentSession {
     pings.sent();
     const hostName = this.#owner.host.facts.name;
     // Not waited for: a peer that does not read must not stop the count of its silence.
-    void this.#send(header, [pingRoutingCommand({ hostId, hostName, report })]);
+    void this.#send(header, [pingRoutingCommand({ hostId, hostName, report, outOfBand })]);
   }
 
   #sendStartup(): void {

@@ -12,11 +12,15 @@ export type PowerState = 'PowerOn' | 'PowerOff';
  */
 export type PowerReport = ReadonlyMap<string, PowerState>;
 
-/** A ping; with `report` null the field is absent and the server keeps what it knows. */
+/**
+ * A ping; with `report` null the field is absent and the server keeps what it knows.
+ * @param ping.outOfBand the power changed without a command of the server's: the report counts at once, without grace (4.19+)
+ */
 export function pingRoutingCommand(ping: {
   readonly hostId: bigint;
   readonly hostName: string;
   readonly report: PowerReport | null;
+  readonly outOfBand?: boolean;
 }): BodyEntry {
   const states =
     ping.report === null
@@ -30,7 +34,7 @@ export function pingRoutingCommand(ping: {
       _vnetAccessible: true,
       hostType: 'Routing',
       hostId: ping.hostId,
-      outOfBand: false,
+      outOfBand: ping.outOfBand ?? false,
       commandInfos: [],
       ...commandBase(),
     },
