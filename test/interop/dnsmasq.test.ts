@@ -251,8 +251,8 @@ provisioning:
     ['BIOS', { arch: 0 }, 'undionly.kpxe'],
     ['UEFI (7)', { arch: 7 }, 'snponly.efi'],
     ['UEFI (9)', { arch: 9 }, 'snponly.efi'],
-    ['iPXE under BIOS', { arch: 0, ipxe: true }, `${base}/boot.ipxe`],
-    ['iPXE under UEFI', { arch: 7, ipxe: true }, `${base}/boot.ipxe`],
+    ['iPXE under BIOS', { arch: 0, ipxe: true }, 'boot.ipxe'],
+    ['iPXE under UEFI', { arch: 7, ipxe: true }, 'boot.ipxe'],
     ['an architecture without boot file', { arch: 11 }, ''],
   ] as const) {
     it(`tells a client as ${what} what to load`, async () => {
@@ -272,10 +272,13 @@ provisioning:
     assert.deepEqual(await fetch(told.file), readFileSync(join(bootFolder, 'snponly.efi')));
   });
 
-  it('has the boot files on TFTP, and the script behind the URL', async () => {
+  it('has the boot files and the first script on TFTP, the script behind its URL too', async () => {
     for (const file of ['undionly.kpxe', 'snponly.efi'])
       assert.deepEqual(await fetch(`tftp://10.11.0.1/${file}`), readFileSync(join(bootFolder, file)));
-    assert.match((await fetch(`${base}/boot.ipxe`)).toString(), /^#!ipxe\n/);
+    const script = (await fetch('tftp://10.11.0.1/boot.ipxe')).toString();
+    assert.match(script, /^#!ipxe\n/);
+    assert.ok(script.includes(base), 'it asks the boot service');
+    assert.equal((await fetch(`${base}/boot.ipxe`)).toString(), script);
   });
 
   it('answers router solicitations, for which iPXE would wait', async () => {
