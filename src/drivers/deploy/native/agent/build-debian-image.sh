@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds a whole-disk image of Debian with cloud-init, netplan and an SSH server, for BIOS and UEFI (docs/images.md). Needs
-# root, because a tree of files with many owners is unpacked; takes some minutes.
+# root, because a tree of files with many owners is unpacked; takes some minutes and 3 GB below TMPDIR (default: /var/tmp).
 # OUT=file (default: .run/debian.raw.zst), RELEASE=bookworm, PACKAGES=comma-separated list of more packages,
 # ROOT_TAR=file keeps the root tree for the next time
 set -euo pipefail
@@ -23,16 +23,19 @@ tar=${ROOT_TAR:-$work/root.tar}
 # the fall-back path EFI/BOOT.
 [ -e "$tar" ] || mmdebstrap --variant=minbase --aptopt='Apt::Install-Recommends "false"' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-  --include="linux-image-amd64,initramfs-tools,cloud-init,netplan.io,systemd-sysv,systemd-resolved,udev,dbus,iproute2,kmod,cloud-guest-utils,e2fsprogs,zstd,openssh-server,acpid${PACKAGES:+,$PACKAGES}" \
+  --include="linux-image-amd64,initramfs-tools,cloud-init,netplan.io,systemd-sysv,systemd-resolved,udev,dbus,iproute2,kmod,cloud-guest-utils,e2fsprogs,zstd,openssh-server,sudo,acpid${PACKAGES:+,$PACKAGES}" \
   "$RELEASE" "$tar"
 mkdir "$work/tree"
 tar -C "$work/tree" -xf "$tar"
 printf 'LABEL=debroot / ext4 errors=remount-ro 0 1\n' >"$work/tree/etc/fstab"
-# Every machine gets its own at the first boot.
+# Every machine gets its own at the first boot; nothing is left of the machine that this is built on, and of how.
 : >"$work/tree/etc/machine-id"
-rm -f "$work"/tree/etc/ssh/ssh_host_*
+echo debian >"$work/tree/etc/hostname"
+rm -f "$work"/tree/etc/ssh/ssh_host_* "$work"/tree/etc/{apt/apt.conf.d,dpkg/dpkg.cfg.d}/99mmdebstrap
 cat >"$work/tree/etc/cloud/cloud.cfg.d/90-csbm.cfg" <<'C'
 datasource_list: [ NoCloud, ConfigDrive, None ]
+# There are no locales but C.UTF-8 in the image.
+locale: "false"
 system_info: { network: { renderers: [ netplan, networkd ] } }
 C
 version=$(basename "$work"/tree/lib/modules/*)
