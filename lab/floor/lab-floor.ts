@@ -100,7 +100,7 @@ export class LabFloor {
           // A BMC on a fast floor also forgets sessions faster.
           traits: {
             users: [{ name: username, password, level: 4 }],
-            sessionTimeout: seconds(60 / (options.speed ?? 20)),
+            sessionTimeout: seconds(Math.max(10, 60 / (options.speed ?? 20))),
             ...options.bmc?.traits,
           },
         });

@@ -122,7 +122,7 @@ export class AgentConnection {
           this.#forget(header.sequence);
           reject(new Error(`no answer to ${classes.join()} in time`));
         },
-        options.timeout ?? (options.wait ?? 10) * 1_000,
+        options.timeout ?? (options.wait ?? 60) * 1_000,
       );
       const waiter: Waiter = {
         header,

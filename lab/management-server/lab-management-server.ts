@@ -81,7 +81,7 @@ interface HostRow {
 }
 
 /** Milliseconds that a test waits for something of the server unless it says otherwise. */
-const defaultTimeout = 10_000;
+const defaultTimeout = 30_000;
 
 /**
  * A management server as an agent sees it, on real sockets: framed TLS 1.2 with the CA certificate itself, Startup, CheckNetwork, two
