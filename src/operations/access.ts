@@ -188,6 +188,8 @@ export class Access {
         revokedAt: null,
         expiresAt,
         lastUsedAt: null,
+        email: '',
+        passwordHash: null,
       }),
     );
     return expiresAt;

@@ -9,15 +9,19 @@ import { translateSqliteError } from './dialects/sqlite-errors.ts';
 import { createStatementLogger } from './dialects/statement-logger.ts';
 import { takeProcessLock, type ProcessLock } from './process-lock.ts';
 import { SqlAlarmStore } from './repositories/sql-alarm-store.ts';
+import { SqlApiKeyStore } from './repositories/sql-api-key-store.ts';
 import { SqlBootStore } from './repositories/sql-boot-store.ts';
 import { SqlClaimStore } from './repositories/sql-claim-store.ts';
 import { SqlDeploymentStore } from './repositories/sql-deployment-store.ts';
 import { SqlImageStore } from './repositories/sql-image-store.ts';
 import { SqlJournalStore } from './repositories/sql-journal-store.ts';
 import { SqlMachineStore } from './repositories/sql-machine-store.ts';
+import { SqlPoolStore } from './repositories/sql-pool-store.ts';
 import { SqlPortStore } from './repositories/sql-port-store.ts';
 import { SqlPrincipalStore } from './repositories/sql-principal-store.ts';
+import { SqlProfileStore } from './repositories/sql-profile-store.ts';
 import { SqlRackStore } from './repositories/sql-rack-store.ts';
+import { SqlRecordStore } from './repositories/sql-record-store.ts';
 import { schemas } from './schema/index.ts';
 import { loadKeyRing, type KeySource } from './secrets/key-ring.ts';
 import { registerKeys, resealAll, type Run } from './secrets/reseal.ts';
@@ -123,5 +127,9 @@ function createTx(tables: Tables, session: Session, sealer: Sealer, clock: Clock
     boots: new SqlBootStore(tables, session, sealer),
     principals: new SqlPrincipalStore(tables, session),
     alarms: new SqlAlarmStore(tables, session),
+    profiles: new SqlProfileStore(tables, session),
+    pools: new SqlPoolStore(tables, session),
+    apiKeys: new SqlApiKeyStore(tables, session, sealer),
+    records: new SqlRecordStore(tables, session),
   };
 }

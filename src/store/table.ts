@@ -139,6 +139,21 @@ export class Table<Row extends ObjectLiteral> {
     return (await session.execute(composed.text, this.#bind(composed, parts.values))).affected;
   }
 
+  /** Deletes the rows whose column is less than the value; gives their number. */
+  async deleteBelow(session: Session, property: keyof Row & string, value: unknown): Promise<number> {
+    const composed = this.#compose(`delete below ${property}`, () =>
+      this.#source
+        .createQueryBuilder()
+        .delete()
+        .from(this.#schema)
+        .where(`${property} < :below_${property}`)
+        .setParameters({ [`below_${property}`]: `below_${property}` })
+        .getQueryAndParameters(),
+    );
+    const bound = new Map([[`below_${property}`, value]]);
+    return (await session.execute(composed.text, this.#bind(composed, bound))).affected;
+  }
+
   async #insert(
     session: Session,
     verb: 'insert' | 'insert missing' | 'put',

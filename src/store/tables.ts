@@ -1,13 +1,14 @@
 import type { DataSource } from 'typeorm';
-import { alarmSchema, principalSchema, secretKeySchema } from './schema/access.ts';
+import { alarmSchema, apiKeySchema, nonceSchema, principalSchema, secretKeySchema } from './schema/access.ts';
 import { bootConversationSchema, bootMacSchema } from './schema/boot.ts';
 import { claimSchema, deploymentSchema } from './schema/claim.ts';
 import { imageSchema } from './schema/image.ts';
 import { operationSchema, stepSchema } from './schema/journal.ts';
-import { diskSchema, interfaceSchema, machineSchema } from './schema/machine.ts';
+import { diskSchema, interfaceSchema, machineSchema, poolSchema, profileSchema } from './schema/machine.ts';
 import { fabricSchema } from './schema/network.ts';
 import { cloudSchema, clusterSchema, podSchema, siteSchema, zoneSchema } from './schema/place.ts';
 import { portStateSchema, rackConfigSchema, switchSchema, wireSchema } from './schema/rack.ts';
+import { recordSchema, recordSequenceSchema } from './schema/record.ts';
 import { Table } from './table.ts';
 
 /** The tables that the repositories write, with their composed statements: made once per database. */
@@ -27,6 +28,8 @@ export function createTables(source: DataSource) {
     machine: new Table(source, machineSchema),
     interface: new Table(source, interfaceSchema),
     disk: new Table(source, diskSchema),
+    profile: new Table(source, profileSchema),
+    pool: new Table(source, poolSchema),
     portState: new Table(source, portStateSchema),
     image: new Table(source, imageSchema),
     claim: new Table(source, claimSchema),
@@ -36,6 +39,10 @@ export function createTables(source: DataSource) {
     bootConversation: new Table(source, bootConversationSchema),
     bootMac: new Table(source, bootMacSchema),
     principal: new Table(source, principalSchema),
+    apiKey: new Table(source, apiKeySchema),
+    nonce: new Table(source, nonceSchema),
+    record: new Table(source, recordSchema),
+    recordSequence: new Table(source, recordSequenceSchema),
     alarm: new Table(source, alarmSchema),
     secretKey: new Table(source, secretKeySchema),
   };

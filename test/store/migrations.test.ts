@@ -59,7 +59,7 @@ describe('migrations', () => {
 
   it('hold a table for every word of the design', async () => {
     const words = [
-      ...['site', 'cloud', 'zone', 'pod', 'cluster', 'fabric', 'vlan', 'subnet'],
+      ...['site', 'cloud', 'zone', 'pod', 'cluster', 'fabric', 'record', 'pool'],
       ...['switch', 'wire', 'port_state', 'rack_config', 'machine', 'interface', 'disk', 'image'],
       ...['claim', 'deployment', 'operation', 'step', 'boot_conversation', 'principal', 'alarm'],
     ];

@@ -28,6 +28,8 @@ const principal: PrincipalRecord = {
   revokedAt: null,
   expiresAt: null,
   lastUsedAt: null,
+  email: '',
+  passwordHash: null,
 };
 
 describe('image, principal and alarm stores', () => {

@@ -21,6 +21,10 @@ export interface PrincipalRecord extends Principal {
   readonly expiresAt: number | null;
   /** Epoch milliseconds of a recent use, written at most every few minutes; null before the first. */
   readonly lastUsedAt: number | null;
+  /** Address of the person, for clients that show one. */
+  readonly email: string;
+  /** scrypt, `salt:hash` in base64; null for principals that do not log in by password. */
+  readonly passwordHash: string | null;
 }
 
 /** Who asked, through which door, and why: recorded with every operation. */

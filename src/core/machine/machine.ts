@@ -112,6 +112,11 @@ export interface Machine {
   readonly version: number;
 }
 
+/** A machine for showing: without what opens its BMC, so that it can be read in large numbers and never be written back. */
+export type ShownMachine = Omit<Machine, 'bmc'> & {
+  readonly bmc: Omit<BmcRecord, 'password' | 'kg'> | null;
+};
+
 export function machineMacs(machine: Machine): readonly Mac[] {
   return machine.nics.map((nic) => nic.mac);
 }

@@ -1,14 +1,18 @@
 import type { Mac, PortId } from '../../../plugin-api/index.ts';
+import type { ApiKey } from '../access/api-key.ts';
 import type { PrincipalRecord } from '../access/principal.ts';
 import type { MachinePlace } from '../access/scope.ts';
 import type { Claim } from '../claim/claim.ts';
 import type { Deployment } from '../claim/deployment.ts';
 import type { Image } from '../image/image.ts';
-import type { Machine, MachineId } from '../machine/machine.ts';
+import type { Machine, MachineId, ShownMachine } from '../machine/machine.ts';
+import type { Pool } from '../machine/pool.ts';
+import type { MachineProfile } from '../machine/profile.ts';
 import type { PortRecord } from '../network/port-state.ts';
 import type { Switch, Wire } from '../rack/wiring.ts';
 import type { BootRecord } from './boot-record.ts';
 import type { OperationKind, OperationRecord, OperationState, StepRecord } from './journal-records.ts';
+import type { RecordKind, StoredRecord } from './stored-record.ts';
 
 /**
  * The interfaces that the rules need from storage. Only `Storage.run` can make a `Tx`, so nothing is read or written outside
@@ -32,6 +36,10 @@ export interface Tx {
   readonly boots: BootStore;
   readonly principals: PrincipalStore;
   readonly alarms: AlarmStore;
+  readonly profiles: ProfileStore;
+  readonly pools: PoolStore;
+  readonly apiKeys: ApiKeyStore;
+  readonly records: RecordStore;
 }
 
 export interface MachineStore {
@@ -41,6 +49,10 @@ export interface MachineStore {
   findByBmc(host: string, port: number): Promise<Machine | null>;
   /** All machines, in order of hostname; two queries whatever their number. */
   list(): Promise<readonly Machine[]>;
+  /** The next machines in order of hostname, after `after`: three queries whatever their number, and no secret is opened. */
+  page(after: string | null, limit: number): Promise<readonly ShownMachine[]>;
+  /** Machines by id, as `page` gives them, in order of hostname. */
+  shown(ids: readonly MachineId[]): Promise<readonly ShownMachine[]>;
   /** Where every machine stands, for scopes: one query, and no secret is opened for it. */
   places(): Promise<readonly (MachinePlace & { readonly id: MachineId })[]>;
   insert(machine: Machine): Promise<void>;
@@ -52,6 +64,7 @@ export interface ClaimStore {
   find(machineId: MachineId): Promise<Claim | null>;
   findByExternalId(externalId: string): Promise<Claim | null>;
   list(): Promise<readonly Claim[]>;
+  ofMachines(machineIds: readonly MachineId[]): Promise<readonly Claim[]>;
   /** @throws `store.conflict` when the machine is claimed or the external id holds another machine. */
   insert(claim: Claim): Promise<void>;
   /** Sets the UUID of the claim's instance where it is not known yet; a claim that is gone or knows it is left alone. */
@@ -65,6 +78,8 @@ export interface DeploymentStore {
   find(id: string): Promise<Deployment | null>;
   /** All that have not ended. */
   listCurrent(): Promise<readonly Deployment[]>;
+  /** Those of these machines that have not ended. */
+  currentOfMachines(machineIds: readonly MachineId[]): Promise<readonly Deployment[]>;
   insert(deployment: Deployment): Promise<void>;
   update(deployment: Deployment): Promise<Deployment>;
 }
@@ -117,6 +132,7 @@ export interface JournalStore {
   find(id: string): Promise<OperationRecord | null>;
   /** The operation that is active on the machine, if any: there is at most one (law 2). */
   active(machineId: MachineId): Promise<OperationRecord | null>;
+  activeOfMachines(machineIds: readonly MachineId[]): Promise<readonly OperationRecord[]>;
   /** Every active operation: for recovery. */
   listActive(): Promise<readonly OperationRecord[]>;
   list(filter: OperationFilter): Promise<readonly OperationRecord[]>;
@@ -155,6 +171,57 @@ export interface PrincipalStore {
   replaceToken(name: string, tokenHash: string, expiresAt: number | null): Promise<boolean>;
   /** Notes a recent use. */
   used(name: string, at: number): Promise<void>;
+  /** Changes what a person may change; null for what stays. False when there is none or it is revoked. */
+  describe(
+    name: string,
+    change: Partial<Pick<PrincipalRecord, 'role' | 'scope' | 'email' | 'passwordHash'>>,
+  ): Promise<boolean>;
+}
+
+/** What is said about machines. A machine that nobody spoke about has none: `emptyProfile`. */
+export interface ProfileStore {
+  find(machineId: MachineId): Promise<MachineProfile | null>;
+  ofMachines(machineIds: readonly MachineId[]): Promise<readonly MachineProfile[]>;
+  list(): Promise<readonly MachineProfile[]>;
+  /** Inserts a profile of version 0, updates any other. */
+  save(profile: MachineProfile): Promise<MachineProfile>;
+}
+
+/** Pools that were described; a machine may be in one that never was (`defaultPoolRules`). */
+export interface PoolStore {
+  find(name: string): Promise<Pool | null>;
+  findById(id: number): Promise<Pool | null>;
+  /** In order of number. */
+  list(): Promise<readonly Pool[]>;
+  insert(pool: Omit<Pool, 'id' | 'version'>): Promise<Pool>;
+  update(pool: Pool): Promise<Pool>;
+  delete(name: string): Promise<void>;
+}
+
+export interface ApiKeyStore {
+  find(tokenKey: string): Promise<ApiKey | null>;
+  /** The oldest first. */
+  ofPrincipal(principal: string): Promise<readonly ApiKey[]>;
+  insert(key: ApiKey): Promise<void>;
+  rename(tokenKey: string, name: string): Promise<boolean>;
+  /** Revokes: the key is gone. */
+  delete(tokenKey: string): Promise<boolean>;
+  /** Remembers a nonce of a key; false when it was used before. */
+  takeNonce(tokenKey: string, nonce: string, at: number): Promise<boolean>;
+  /** Forgets nonces from before. */
+  forgetNonces(before: number): Promise<void>;
+}
+
+/** What MAAS clients make, name and number. */
+export interface RecordStore {
+  find(kind: RecordKind, id: number): Promise<StoredRecord | null>;
+  findByName(kind: RecordKind, name: string): Promise<StoredRecord | null>;
+  /** In order of number; only those of one owner, where it is given. */
+  list(kind: RecordKind, owner?: string): Promise<readonly StoredRecord[]>;
+  /** @throws `store.conflict` when another record of the kind has the name. */
+  insert(record: Pick<StoredRecord, 'kind' | 'name' | 'owner' | 'body'>): Promise<StoredRecord>;
+  update(record: StoredRecord): Promise<StoredRecord>;
+  delete(kind: RecordKind, id: number): Promise<boolean>;
 }
 
 /** Something a person should look at. */

@@ -5,6 +5,7 @@ import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { ClaimRow } from '../schema/claim.ts';
 import type { Session } from '../session.ts';
 import type { Tables } from '../tables.ts';
+import { inSteps } from './in-steps.ts';
 
 export class SqlClaimStore implements ClaimStore {
   readonly #tables: Tables;
@@ -27,6 +28,11 @@ export class SqlClaimStore implements ClaimStore {
 
   async list(): Promise<readonly Claim[]> {
     const rows = await this.#tables.claim.select(this.#session, {}, { order: { machineId: 'ASC' } });
+    return rows.map(toClaim);
+  }
+
+  async ofMachines(machineIds: readonly MachineId[]): Promise<readonly Claim[]> {
+    const rows = await this.#tables.claim.select(this.#session, { machineId: inSteps(machineIds) });
     return rows.map(toClaim);
   }
 

@@ -7,6 +7,7 @@ import type { Sealer } from '../secrets/sealer.ts';
 import type { Session } from '../session.ts';
 import type { Tables } from '../tables.ts';
 import { expectOne } from './expect-one.ts';
+import { inSteps } from './in-steps.ts';
 
 export class SqlDeploymentStore implements DeploymentStore {
   readonly #tables: Tables;
@@ -35,6 +36,13 @@ export class SqlDeploymentStore implements DeploymentStore {
       { state: ['installing', 'installed'] },
       { order: { id: 'ASC' } },
     );
+    return rows.map((row) => this.#toDeployment(row));
+  }
+
+  async currentOfMachines(machineIds: readonly MachineId[]): Promise<readonly Deployment[]> {
+    const rows = await this.#tables.deployment.select(this.#session, {
+      currentMachineId: inSteps(machineIds),
+    });
     return rows.map((row) => this.#toDeployment(row));
   }
 

@@ -34,6 +34,11 @@ export class SqlJournalStore implements JournalStore {
     return row && this.#toRecord(row);
   }
 
+  async activeOfMachines(machineIds: readonly MachineId[]): Promise<readonly OperationRecord[]> {
+    const where = { activeMachineId: inSteps(machineIds) };
+    return (await this.#tables.operation.select(this.#session, where)).map((row) => this.#toRecord(row));
+  }
+
   async listActive(): Promise<readonly OperationRecord[]> {
     const order = { createdAt: 'ASC', id: 'ASC' } as const;
     const rows = await this.#tables.operation.select(this.#session, { activeMachineId: notNull }, { order });

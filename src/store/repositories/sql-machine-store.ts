@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Secret, type Mac } from '../../../plugin-api/index.ts';
-import type { BmcRecord, CloudPlace, Machine, MachineId } from '../../core/machine/machine.ts';
+import type { BmcRecord, CloudPlace, Machine, MachineId, ShownMachine } from '../../core/machine/machine.ts';
 import type { MachinePlace } from '../../core/access/scope.ts';
 import type { MachineStore } from '../../core/storage/storage.ts';
 import type { DiskRow, InterfaceRow, MachineRow } from '../schema/machine.ts';
@@ -9,6 +9,7 @@ import type { Session } from '../session.ts';
 import type { Where } from '../table.ts';
 import type { Tables } from '../tables.ts';
 import { expectOne } from './expect-one.ts';
+import { inSteps } from './in-steps.ts';
 
 export class SqlMachineStore implements MachineStore {
   readonly #tables: Tables;
@@ -45,6 +46,29 @@ export class SqlMachineStore implements MachineStore {
     const nics = byMachine(await this.#tables.interface.select(this.#session, {}, { order }));
     const disks = byMachine(await this.#tables.disk.select(this.#session, {}, { order }));
     return rows.map((row) => this.#toMachine(row, nics.get(row.id) ?? [], disks.get(row.id) ?? []));
+  }
+
+  async page(after: string | null, limit: number): Promise<readonly ShownMachine[]> {
+    const order = { hostname: 'ASC' } as const;
+    const options = { order, limit, ...(after !== null && { after: { hostname: after } }) };
+    return this.#shown(await this.#tables.machine.select(this.#session, {}, options));
+  }
+
+  async shown(ids: readonly MachineId[]): Promise<readonly ShownMachine[]> {
+    const order = { hostname: 'ASC' } as const;
+    return this.#shown(await this.#tables.machine.select(this.#session, { id: inSteps(ids) }, { order }));
+  }
+
+  /** Opening a sealed password costs more than everything else about a machine. */
+  async #shown(rows: readonly MachineRow[]): Promise<readonly ShownMachine[]> {
+    const where = { machineId: inSteps(rows.map(({ id }) => id)) };
+    const order = { machineId: 'ASC', position: 'ASC' } as const;
+    const nics = byMachine(await this.#tables.interface.select(this.#session, where, { order }));
+    const disks = byMachine(await this.#tables.disk.select(this.#session, where, { order }));
+    return rows.map((row) => ({
+      ...factsOf(row, nics.get(row.id) ?? [], disks.get(row.id) ?? []),
+      bmc: bmcOf(row),
+    }));
   }
 
   async places(): Promise<readonly (MachinePlace & { readonly id: MachineId })[]> {
@@ -159,61 +183,77 @@ export class SqlMachineStore implements MachineStore {
   }
 
   #toMachine(row: MachineRow, nics: readonly InterfaceRow[], disks: readonly DiskRow[]): Machine {
-    return {
-      id: row.id as MachineId,
-      hostname: row.hostname,
-      state: row.state,
-      site: row.site,
-      pool: row.pool,
-      engine: row.engine,
-      wiring: row.wiring,
-      bmc: this.#toBmc(row),
-      firmware: row.firmware,
-      architecture: row.architecture,
-      cpus: row.cpus,
-      memoryBytes: row.memoryBytes,
-      serial: row.serial,
-      product: row.product,
-      nics: nics.map(({ name, mac, linkUp, speedMbps, neighbour }) => ({
-        name,
-        mac: mac as Mac,
-        linkUp,
-        speedMbps,
-        neighbour,
-      })),
-      disks: disks.map(({ name, model, serial, bytes, rotational, removable, readOnly }) => ({
-        name,
-        model,
-        serial,
-        bytes,
-        rotational,
-        removable,
-        readOnly,
-      })),
-      rootDiskSerial: row.rootDiskSerial,
-      cloudPlace: toCloudPlace(row),
-      clean: row.clean,
-      quarantine: row.quarantine,
-      power: row.powerState && { state: row.powerState, at: row.powerAt! },
-      createdAt: row.createdAt,
-      version: row.version,
-    };
+    return { ...factsOf(row, nics, disks), bmc: this.#toBmc(row) };
   }
 
   #toBmc(row: MachineRow): BmcRecord | null {
-    if (row.bmcDriver === null) return null;
-    return {
-      driver: row.bmcDriver,
-      host: row.bmcHost!,
-      port: row.bmcPort!,
-      username: row.bmcUsername!,
-      password: new Secret(this.#sealer.open(row.bmcPassword!, placeOf(row.id, 'bmc_password'))),
-      kg: row.bmcKg === null ? null : new Secret(this.#sealer.open(row.bmcKg, placeOf(row.id, 'bmc_kg'))),
-      privilege: row.bmcPrivilege!,
-      minSuite: row.bmcMinSuite!,
-      knownSuite: row.bmcKnownSuite,
-    };
+    const shown = bmcOf(row);
+    return (
+      shown && {
+        ...shown,
+        password: new Secret(this.#sealer.open(row.bmcPassword!, placeOf(row.id, 'bmc_password'))),
+        kg: row.bmcKg === null ? null : new Secret(this.#sealer.open(row.bmcKg, placeOf(row.id, 'bmc_kg'))),
+      }
+    );
   }
+}
+
+function factsOf(
+  row: MachineRow,
+  nics: readonly InterfaceRow[],
+  disks: readonly DiskRow[],
+): Omit<Machine, 'bmc'> {
+  return {
+    id: row.id as MachineId,
+    hostname: row.hostname,
+    state: row.state,
+    site: row.site,
+    pool: row.pool,
+    engine: row.engine,
+    wiring: row.wiring,
+    firmware: row.firmware,
+    architecture: row.architecture,
+    cpus: row.cpus,
+    memoryBytes: row.memoryBytes,
+    serial: row.serial,
+    product: row.product,
+    nics: nics.map(({ name, mac, linkUp, speedMbps, neighbour }) => ({
+      name,
+      mac: mac as Mac,
+      linkUp,
+      speedMbps,
+      neighbour,
+    })),
+    disks: disks.map(({ name, model, serial, bytes, rotational, removable, readOnly }) => ({
+      name,
+      model,
+      serial,
+      bytes,
+      rotational,
+      removable,
+      readOnly,
+    })),
+    rootDiskSerial: row.rootDiskSerial,
+    cloudPlace: toCloudPlace(row),
+    clean: row.clean,
+    quarantine: row.quarantine,
+    power: row.powerState && { state: row.powerState, at: row.powerAt! },
+    createdAt: row.createdAt,
+    version: row.version,
+  };
+}
+
+function bmcOf(row: MachineRow): ShownMachine['bmc'] {
+  if (row.bmcDriver === null) return null;
+  return {
+    driver: row.bmcDriver,
+    host: row.bmcHost!,
+    port: row.bmcPort!,
+    username: row.bmcUsername!,
+    privilege: row.bmcPrivilege!,
+    minSuite: row.bmcMinSuite!,
+    knownSuite: row.bmcKnownSuite,
+  };
 }
 
 function toCloudPlace(row: MachineRow): CloudPlace | null {

@@ -39,6 +39,14 @@ export class SqlPrincipalStore implements PrincipalStore {
     return (await this.#tables.principal.update(this.#session, { tokenHash, expiresAt }, where)) === 1;
   }
 
+  async describe(
+    name: string,
+    change: Partial<Pick<PrincipalRecord, 'role' | 'scope' | 'email' | 'passwordHash'>>,
+  ): Promise<boolean> {
+    const where = { name, revokedAt: null };
+    return (await this.#tables.principal.update(this.#session, change, where)) === 1;
+  }
+
   async used(name: string, at: number): Promise<void> {
     await this.#tables.principal.update(this.#session, { lastUsedAt: at }, { name });
   }

@@ -1,5 +1,5 @@
 import type { Role } from '../../core/access/principal.ts';
-import { bigint, index, key, nullable, renamed, string, table, text, unique } from './columns.ts';
+import { bigint, foreignKey, index, key, nullable, renamed, string, table, text, unique } from './columns.ts';
 
 export interface PrincipalRow {
   name: string;
@@ -10,6 +10,24 @@ export interface PrincipalRow {
   revokedAt: number | null;
   expiresAt: number | null;
   lastUsedAt: number | null;
+  email: string;
+  passwordHash: string | null;
+}
+
+export interface ApiKeyRow {
+  tokenKey: string;
+  consumerKey: string;
+  /** Sealed. */
+  secret: string;
+  principal: string;
+  name: string;
+  createdAt: number;
+}
+
+export interface NonceRow {
+  tokenKey: string;
+  nonce: string;
+  at: number;
 }
 
 export interface AlarmRow {
@@ -37,8 +55,30 @@ export const principalSchema = table<PrincipalRow>({
     revokedAt: nullable(renamed('revoked_at', bigint())),
     expiresAt: nullable(renamed('expires_at', bigint())),
     lastUsedAt: nullable(renamed('last_used_at', bigint())),
+    email: { ...string(255), default: '' },
+    passwordHash: nullable(renamed('password_hash', string(255))),
   },
   indices: [unique('ux_principal_token', 'tokenHash')],
+});
+
+export const apiKeySchema = table<ApiKeyRow>({
+  name: 'api_key',
+  columns: {
+    tokenKey: key(renamed('token_key', string(64))),
+    consumerKey: renamed('consumer_key', string(64)),
+    secret: text(),
+    principal: string(128),
+    name: string(255),
+    createdAt: renamed('created_at', bigint()),
+  },
+  indices: [index('ix_api_key_principal', 'principal', 'createdAt')],
+  foreignKeys: [foreignKey('fk_api_key_principal', ['principal'], 'principal', ['name'], 'CASCADE')],
+});
+
+export const nonceSchema = table<NonceRow>({
+  name: 'oauth_nonce',
+  columns: { tokenKey: key(renamed('token_key', string(64))), nonce: key(string(128)), at: bigint() },
+  indices: [index('ix_oauth_nonce_at', 'at')],
 });
 
 /** No foreign key to the machine: an alarm outlives it. */

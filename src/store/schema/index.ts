@@ -1,11 +1,12 @@
-import { alarmSchema, principalSchema, secretKeySchema } from './access.ts';
+import { alarmSchema, apiKeySchema, nonceSchema, principalSchema, secretKeySchema } from './access.ts';
 import { bootConversationSchema, bootMacSchema } from './boot.ts';
 import { claimSchema, deploymentSchema } from './claim.ts';
 import { imageSchema } from './image.ts';
 import { operationSchema, stepSchema } from './journal.ts';
-import { diskSchema, interfaceSchema, machineSchema } from './machine.ts';
-import { fabricSchema, subnetSchema, vlanSchema } from './network.ts';
+import { diskSchema, interfaceSchema, machineSchema, poolSchema, profileSchema } from './machine.ts';
+import { fabricSchema } from './network.ts';
 import { cloudSchema, clusterSchema, podSchema, siteSchema, zoneSchema } from './place.ts';
+import { recordSchema, recordSequenceSchema } from './record.ts';
 import { portStateSchema, rackConfigSchema, switchSchema, wireSchema } from './rack.ts';
 
 /** Every table. */
@@ -16,14 +17,14 @@ export const schemas = [
   podSchema,
   clusterSchema,
   fabricSchema,
-  vlanSchema,
-  subnetSchema,
   rackConfigSchema,
   switchSchema,
   wireSchema,
   machineSchema,
   interfaceSchema,
   diskSchema,
+  profileSchema,
+  poolSchema,
   portStateSchema,
   imageSchema,
   claimSchema,
@@ -33,6 +34,10 @@ export const schemas = [
   bootConversationSchema,
   bootMacSchema,
   principalSchema,
+  apiKeySchema,
+  nonceSchema,
+  recordSchema,
+  recordSequenceSchema,
   alarmSchema,
   secretKeySchema,
 ] as const;

@@ -1,4 +1,6 @@
 import type { CleanDisks, Machine, Quarantine } from '../../core/machine/machine.ts';
+import type { Pool } from '../../core/machine/pool.ts';
+import type { MachineProfile } from '../../core/machine/profile.ts';
 import {
   bigint,
   flag,
@@ -80,6 +82,22 @@ export interface DiskRow {
   rotational: boolean;
   removable: boolean;
   readOnly: boolean;
+}
+
+/** What is said about a machine: one row, whose body is read and written as a whole. */
+export interface ProfileRow {
+  machineId: string;
+  body: Omit<MachineProfile, 'machineId' | 'version'>;
+  version: number;
+}
+
+export interface PoolRow {
+  name: string;
+  id: number;
+  description: string;
+  doors: Pool['doors'];
+  trusted: boolean;
+  version: number;
 }
 
 export const machineSchema = table<MachineRow>({
@@ -171,4 +189,24 @@ export const diskSchema = table<DiskRow>({
     readOnly: renamed('read_only', flag()),
   },
   foreignKeys: [foreignKey('fk_disk_machine', ['machineId'], 'machine', ['id'], 'CASCADE')],
+});
+
+export const profileSchema = table<ProfileRow>({
+  name: 'machine_profile',
+  columns: { machineId: key(renamed('machine_id', string(36))), body: json(), version: int() },
+  foreignKeys: [foreignKey('fk_machine_profile_machine', ['machineId'], 'machine', ['id'], 'CASCADE')],
+});
+
+/** No foreign key from the machine: it may be in a pool that nobody has described. */
+export const poolSchema = table<PoolRow>({
+  name: 'pool',
+  columns: {
+    name: key(string(64)),
+    id: int(),
+    description: string(255),
+    doors: json(),
+    trusted: flag(),
+    version: int(),
+  },
+  indices: [unique('ux_pool_id', 'id')],
 });

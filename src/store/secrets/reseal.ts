@@ -23,6 +23,7 @@ function sealedColumns(tables: Tables): readonly SealedColumns[] {
     [tables.deployment, 'id', ['firstBoot']],
     [tables.operation, 'id', ['input', 'context']],
     [tables.bootConversation, 'id', ['payload']],
+    [tables.apiKey, 'tokenKey', ['secret']],
   ];
   return list.map(([table, key, properties]) => ({
     table: table as SealedColumns['table'],
