@@ -10,7 +10,7 @@ import { startFleet } from './ipmi-fleet.ts';
 
 const count = 1_000;
 const atOnce = 128;
-const rounds = 5;
+const rounds = 9;
 
 /** CPU per power status of a BMC: ours in a running process, theirs with the start of the program that reads all of them. */
 export const ipmiStatus: Bench = {

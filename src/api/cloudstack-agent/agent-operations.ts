@@ -53,6 +53,7 @@ export class AgentOperations implements AgentCommands {
       sshKeys: request.sshKeys,
       userData: request.userData,
       instanceUuid: uuidOf(request.instance),
+      tags: ownerTags(request.owner),
     });
   }
 
@@ -189,6 +190,14 @@ function uuidOf({ uuid }: InstanceReference): string | undefined {
 
 function waitOf(context: CommandContext): Duration | undefined {
   return context.wait === null ? undefined : seconds(context.wait);
+}
+
+/** The marks that CloudStack's MaaS plugin puts on an instance's machine. */
+function ownerTags({ accountUuid, domainUuid, projectUuid }: InstanceOwner): readonly string[] {
+  const marks = { accountid: accountUuid, domainid: domainUuid, projectid: projectUuid };
+  return Object.entries(marks).flatMap(([name, uuid]) =>
+    uuid !== null && /^[0-9A-Za-z-]{1,64}$/.test(uuid) ? [`${name}_${uuid}`] : [],
+  );
 }
 
 function ownerText(owner: InstanceOwner): string {

@@ -5,6 +5,7 @@ import type { Clock } from '../../../plugin-api/index.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { FramedTlsLink, type LinkEvents } from '../../wire/cloudstack/framed-tls-link.ts';
+import { LoopTurns } from '../../wire/cloudstack/loop-turns.ts';
 import type { AgentSettings, CloudCredentials, Credentials } from './agent-settings.ts';
 import { identityError, type ClientIdentity } from './client-identity.ts';
 import type { ServerAddress } from './server-list.ts';
@@ -47,7 +48,7 @@ export async function dialServer(
   );
   const remoteAddress = socket.remoteAddress ?? null;
   const localAddress = socket.localAddress ?? null;
-  const link = FramedTlsLink.client(socket, { secureContext: contextOf(identity) }, events);
+  const link = FramedTlsLink.client(socket, { secureContext: contextOf(identity) }, events, handshakes);
   try {
     await withDeadline(
       clock,
@@ -72,6 +73,9 @@ export async function dialServer(
   verify(link, trust, where);
   return { link, remoteAddress, localAddress, identity };
 }
+
+/** A handshake takes the event loop some milliseconds: all links share its turns. */
+const handshakes = new LoopTurns();
 
 /** By identity, which is read anew only when its files changed. */
 const contexts = new WeakMap<ClientIdentity, SecureContext>();

@@ -11,6 +11,7 @@ import {
 import { frameError } from './frame-error.ts';
 import { FramedTlsTransport } from './framed-tls-transport.ts';
 import { maxFrameBytes, maxPlaintextChunk } from './limits.ts';
+import type { LoopTurns } from './loop-turns.ts';
 
 /** What the owner of a link hears. */
 export interface LinkEvents {
@@ -73,9 +74,17 @@ export class FramedTlsLink {
     return createSecureContext({ ...options, ...tlsVersion });
   }
 
-  /** The agent's end, over a connected socket. The caller verifies the peer after {@link secured} and before it sends anything. */
-  static client(socket: Socket, options: ConnectionOptions, events: LinkEvents): FramedTlsLink {
-    const transport = new FramedTlsTransport(socket);
+  /**
+   * The agent's end, over a connected socket. The caller verifies the peer after {@link secured} and before it sends anything.
+   * `turns`: for whoever opens many links at once, so that their handshakes do not fall together.
+   */
+  static client(
+    socket: Socket,
+    options: ConnectionOptions,
+    events: LinkEvents,
+    turns: LoopTurns | null = null,
+  ): FramedTlsLink {
+    const transport = new FramedTlsTransport(socket, turns);
     const tls = connect({ ...options, ...tlsVersion, socket: transport, rejectUnauthorized: false });
     return new FramedTlsLink(tls, transport, 'secureConnect', events);
   }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import type { LoopTurns } from './loop-turns.ts';
 import { PacketDecoder } from './packet-decoder.ts';
 import { PacketEncoder } from './packet-encoder.ts';
 
@@ -15,14 +16,20 @@ export class FramedTlsTransport extends Duplex {
   readonly #socket: Socket;
   readonly #encoder = new PacketEncoder();
   readonly #decoder = new PacketDecoder();
+  /** What the socket said while bytes of the handshake wait for their turn; null while none wait. */
+  #held: (() => void)[] | null = null;
 
-  constructor(socket: Socket) {
+  /** `turns`: those of the event loop in which handshakes are carried on; without them each goes on as its bytes come. */
+  constructor(socket: Socket, turns: LoopTurns | null = null) {
     super();
     this.#socket = socket;
-    socket.on('data', (bytes) => this.#receive(bytes));
-    socket.on('error', (error) => this.destroy(error));
-    socket.on('end', () => this.push(null));
-    socket.on('close', () => this.destroy());
+    socket.on('data', (bytes) => {
+      if (turns && !this.#decoder.framed) this.#receiveInTurn(turns, bytes);
+      else this.#receive(bytes);
+    });
+    socket.on('error', (error) => this.#inOrder(() => this.destroy(error)));
+    socket.on('end', () => this.#inOrder(() => this.push(null)));
+    socket.on('close', () => this.#inOrder(() => this.destroy()));
   }
 
   /** Bytes of a packet that the peer began and did not finish. */
@@ -53,6 +60,25 @@ export class FramedTlsTransport extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#socket.destroy();
     done(error);
+  }
+
+  /** Nothing more is read before these bytes had their turn. */
+  #receiveInTurn(turns: LoopTurns, bytes: Buffer): void {
+    this.#socket.pause();
+    this.#held = [];
+    turns.run(() => {
+      const held = this.#held!;
+      this.#held = null;
+      if (!this.destroyed) this.#receive(bytes);
+      for (const step of held) step();
+      this.#socket.resume();
+    });
+  }
+
+  /** An alert in the last bytes tells more than the end that follows it. */
+  #inOrder(step: () => void): void {
+    if (this.#held) this.#held.push(step);
+    else step();
   }
 
   #receive(bytes: Buffer): void {

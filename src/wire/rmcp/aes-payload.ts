@@ -40,17 +40,23 @@ export function encryptedLength(messageLength: number): number {
 export function encryptPayload(key: AesKey, message: Buffer, iv: Buffer): Buffer {
   // From the pool: every byte is written below.
   const out = Buffer.allocUnsafe(encryptedLength(message.length));
-  iv.copy(out, 0, 0, block);
-  message.copy(out, block);
-  const last = out.length - 1;
-  const padLength = last - block - message.length;
-  for (let i = 1; i <= padLength; i += 1) out[block + message.length + i - 1] = i;
-  out[last] = padLength;
-  for (let at = block; at < out.length; at += block) {
-    xorBlock(out, at, out, at - block);
-    key.encryptBlock(out.subarray(at, at + block)).copy(out, at);
-  }
+  writeEncrypted(out, 0, key, message, iv);
   return out;
+}
+
+/** Writes the payload at `at`: {@link encryptedLength} bytes. */
+export function writeEncrypted(out: Buffer, at: number, key: AesKey, message: Buffer, iv: Buffer): void {
+  const first = at + block;
+  const padAt = first + message.length;
+  const last = at + encryptedLength(message.length) - 1;
+  out.set(iv, at);
+  out.set(message, first);
+  for (let i = padAt; i < last; i += 1) out[i] = i - padAt + 1;
+  out[last] = last - padAt;
+  for (let here = first; here < last; here += block) {
+    xorBlock(out, here, out, here - block);
+    out.set(key.encryptBlock(out.subarray(here, here + block)), here);
+  }
 }
 
 /** @throws MalformedPacket for a wrong length or wrong pad bytes */

@@ -71,10 +71,10 @@ export function decodeIpmiResponse(message: Buffer): IpmiResponse {
   };
 }
 
-/** Two's complement of the 8-bit sum. */
-export function checksum(bytes: Uint8Array): number {
+/** Two's complement of the 8-bit sum of the bytes from `from` to the one before `to`. */
+export function checksum(bytes: Uint8Array, from = 0, to = bytes.length): number {
   let sum = 0;
-  for (let i = 0; i < bytes.length; i += 1) sum += bytes[i]!;
+  for (let i = from; i < to; i += 1) sum += bytes[i]!;
   return -sum & 0xff;
 }
 
@@ -83,16 +83,15 @@ function frame(head: readonly [number, number], body: readonly number[], data: B
   const bytes = Buffer.allocUnsafe(4 + body.length + data.length);
   bytes[0] = head[0];
   bytes[1] = head[1];
-  bytes[2] = checksum(bytes.subarray(0, 2));
-  body.forEach((byte, i) => (bytes[3 + i] = byte));
-  data.copy(bytes, 3 + body.length);
+  bytes[2] = checksum(bytes, 0, 2);
+  for (let i = 0; i < body.length; i += 1) bytes[3 + i] = body[i]!;
+  bytes.set(data, 3 + body.length);
   const last = bytes.length - 1;
-  bytes[last] = checksum(bytes.subarray(3, last));
+  bytes[last] = checksum(bytes, 3, last);
   return bytes;
 }
 
 function checksumsFit(message: Buffer): boolean {
-  return (
-    checksum(message.subarray(0, 2)) === message[2] && checksum(message.subarray(3, -1)) === message.at(-1)
-  );
+  const last = message.length - 1;
+  return checksum(message, 0, 2) === message[2] && checksum(message, 3, last) === message[last];
 }

@@ -18,13 +18,14 @@ export const maxUsernameBytes = 16;
 export const nameOnlyLookup = 0x10;
 
 export function encodeRakp1(message: Rakp1): Buffer {
-  const bytes = Buffer.alloc(28);
+  const bytes = Buffer.alloc(28 + message.username.length);
   bytes[0] = message.tag;
   bytes.writeUInt32LE(message.bmcId, 4);
-  message.clientRandom.copy(bytes, 8, 0, 16);
+  bytes.set(message.clientRandom, 8);
   bytes[24] = message.role;
   bytes[27] = message.username.length;
-  return Buffer.concat([bytes, message.username]);
+  bytes.set(message.username, 28);
+  return bytes;
 }
 
 /** @throws MalformedPacket */

@@ -10,11 +10,12 @@ export interface Rakp3 {
 }
 
 export function encodeRakp3(message: Rakp3): Buffer {
-  const bytes = Buffer.alloc(8);
+  const bytes = Buffer.alloc(8 + message.code.length);
   bytes[0] = message.tag;
   bytes[1] = message.status;
   bytes.writeUInt32LE(message.bmcId, 4);
-  return Buffer.concat([bytes, message.code]);
+  bytes.set(message.code, 8);
+  return bytes;
 }
 
 /** @throws MalformedPacket */

@@ -35,18 +35,26 @@ const oemExplicit = 0x02;
 export function encodeRmcpPlus(packet: RmcpPlusPacket): Buffer {
   // From the pool: every byte is written below.
   const bytes = Buffer.allocUnsafe(rmcpPlusHeaderLength + packet.payload.length);
-  writeRmcpPlusHeader(bytes, packet);
-  packet.payload.copy(bytes, rmcpPlusHeaderLength);
+  const type = packet.payloadType | (packet.encrypted ? 0x80 : 0) | (packet.authenticated ? 0x40 : 0);
+  writeRmcpPlusHeader(bytes, 0, type, packet.sessionId, packet.sequence, packet.payload.length);
+  bytes.set(packet.payload, rmcpPlusHeaderLength);
   return bytes;
 }
 
-/** Writes the header at the beginning of `bytes`. */
-export function writeRmcpPlusHeader(bytes: Buffer, packet: RmcpPlusPacket): void {
-  bytes[0] = authTypeRmcpPlus;
-  bytes[1] = packet.payloadType | (packet.encrypted ? 0x80 : 0) | (packet.authenticated ? 0x40 : 0);
-  bytes.writeUInt32LE(packet.sessionId, 2);
-  bytes.writeUInt32LE(packet.sequence, 6);
-  bytes.writeUInt16LE(packet.payload.length, 10);
+/** Writes the header at `at`. `type`: the payload type with its two flags, 80h = encrypted, 40h = authenticated. */
+export function writeRmcpPlusHeader(
+  bytes: Buffer,
+  at: number,
+  type: number,
+  sessionId: number,
+  sequence: number,
+  payloadLength: number,
+): void {
+  bytes[at] = authTypeRmcpPlus;
+  bytes[at + 1] = type;
+  bytes.writeUInt32LE(sessionId, at + 2);
+  bytes.writeUInt32LE(sequence, at + 6);
+  bytes.writeUInt16LE(payloadLength, at + 10);
 }
 
 /** A session set-up message, or an IPMI message outside any session. */

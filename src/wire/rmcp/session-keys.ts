@@ -1,6 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { AesKey } from './aes-payload.ts';
 import type { CipherSuite } from './cipher-suite.ts';
+import { hmac, writeHmac } from './hmac.ts';
 
 /** Everything that the RAKP hashes are made of (IPMI 2.0, sections 13.31 and 13.32). */
 export interface RakpSecrets {
@@ -35,45 +36,45 @@ const twos = Buffer.alloc(20, 0x02);
 
 /** What RAKP 2 must carry: proof that the BMC knows the password. */
 export function rakp2Code(secrets: RakpSecrets): Buffer {
-  const { clientId, bmcId, clientRandom, bmcRandom, guid } = secrets;
-  const parts = [id(clientId), id(bmcId), clientRandom, bmcRandom, guid, name(secrets)];
-  return hmac(secrets.suite, secrets.password, Buffer.concat(parts));
+  const { suite, password, clientId, bmcId, clientRandom, bmcRandom, guid } = secrets;
+  return hmac(suite.hash, password, id(clientId), id(bmcId), clientRandom, bmcRandom, guid, name(secrets));
 }
 
 /** What RAKP 3 must carry: proof that the client knows the password. */
 export function rakp3Code(secrets: RakpSecrets): Buffer {
-  const parts = [secrets.bmcRandom, id(secrets.clientId), name(secrets)];
-  return hmac(secrets.suite, secrets.password, Buffer.concat(parts));
+  const { suite, password, clientId, bmcRandom } = secrets;
+  return hmac(suite.hash, password, bmcRandom, id(clientId), name(secrets));
 }
 
 /** What RAKP 4 must carry: proof that both ends have the same keys. */
 export function rakp4Check(secrets: RakpSecrets, keys: SessionKeys): Buffer {
-  const parts = [secrets.clientRandom, id(secrets.bmcId), secrets.guid];
-  return hmac(secrets.suite, keys.sik, Buffer.concat(parts)).subarray(0, secrets.suite.checkLength);
+  const { suite, bmcId, clientRandom, guid } = secrets;
+  return hmac(suite.hash, keys.sik, clientRandom, id(bmcId), guid).subarray(0, suite.checkLength);
 }
 
 export function deriveSessionKeys(secrets: RakpSecrets): SessionKeys {
   const { suite, clientRandom, bmcRandom } = secrets;
   const key = secrets.kg && secrets.kg.length > 0 ? secrets.kg : secrets.password;
-  const sik = hmac(suite, key, Buffer.concat([clientRandom, bmcRandom, name(secrets)]));
+  const sik = hmac(suite.hash, key, clientRandom, bmcRandom, name(secrets));
   // The constants are 20 bytes long in both suites.
-  const k1 = hmac(suite, sik, ones);
-  const k2 = hmac(suite, sik, twos);
+  const k1 = hmac(suite.hash, sik, ones);
+  const k2 = hmac(suite.hash, sik, twos);
   return { suite, sik, k1, aesKey: new AesKey(k2.subarray(0, 16)) };
 }
 
 /** A packet's authentication code. */
-export function packetCode(keys: SessionKeys, bytes: Buffer): Buffer {
-  return hmac(keys.suite, keys.k1, bytes).subarray(0, keys.suite.checkLength);
+export function packetCode(keys: SessionKeys, covered: Buffer): Buffer {
+  return hmac(keys.suite.hash, keys.k1, covered).subarray(0, keys.suite.checkLength);
+}
+
+/** Writes a packet's authentication code at `at`. */
+export function writePacketCode(keys: SessionKeys, covered: Buffer, out: Buffer, at: number): void {
+  writeHmac(keys.suite.hash, keys.k1, covered, out, at, keys.suite.checkLength);
 }
 
 /** Compares in constant time; different lengths are different. */
 export function sameCode(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
-}
-
-function hmac(suite: CipherSuite, key: Buffer, bytes: Buffer): Buffer {
-  return createHmac(suite.hash, key).update(bytes).digest();
 }
 
 function id(value: number): Buffer {
@@ -86,6 +87,6 @@ function name(secrets: RakpSecrets): Buffer {
   const bytes = Buffer.allocUnsafe(2 + secrets.username.length);
   bytes[0] = secrets.role;
   bytes[1] = secrets.username.length;
-  secrets.username.copy(bytes, 2);
+  bytes.set(secrets.username, 2);
   return bytes;
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { FramedTlsLink } from '../../../src/wire/cloudstack/framed-tls-link.ts';
+import { LoopTurns } from '../../../src/wire/cloudstack/loop-turns.ts';
 import { PacketDecoder, type Packet } from '../../../src/wire/cloudstack/packet-decoder.ts';
 import { authority } from '../../api/cloudstack-agent/agent-harness.ts';
 
@@ -95,10 +96,10 @@ describe('framed TLS link', () => {
     proxy.close();
   });
 
-  async function dial(): Promise<void> {
+  async function dial(turns: LoopTurns | null = null): Promise<void> {
     const socket = connect((proxy.address() as AddressInfo).port, '127.0.0.1');
     await once(socket, 'connect');
-    client.link = FramedTlsLink.client(socket, {}, client.events);
+    client.link = FramedTlsLink.client(socket, {}, client.events, turns);
     await client.link.secured();
   }
 
@@ -137,12 +138,13 @@ describe('framed TLS link', () => {
       fc.asyncProperty(
         fc.integer({ min: 1, max: 40 }),
         fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 3 }),
-        async (chunk, sizes) => {
+        fc.boolean(),
+        async (chunk, sizes, inTurns) => {
           client = new End();
           server = new End();
           wire.chunk = chunk;
           const messages = sizes.map((size) => randomBytes(size));
-          await dial();
+          await dial(inTurns ? new LoopTurns() : null);
           await Promise.all(messages.map((message) => client.link.send(message)));
           await server.until(() => server.messages.length === messages.length);
           await Promise.all(messages.map((message) => server.link.send(message)));
@@ -156,6 +158,35 @@ describe('framed TLS link', () => {
       ),
       { numRuns: 6 },
     );
+  });
+
+  it('comes up in turns with many others, whatever becomes of them', async () => {
+    const turns = new LoopTurns();
+    const { port } = listener.address() as AddressInfo;
+    const ends = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const socket = connect(port, '127.0.0.1');
+        await once(socket, 'connect');
+        const end = new End();
+        end.link = FramedTlsLink.client(socket, {}, end.events, turns);
+        return end;
+      }),
+    );
+    const leaving = ends.filter((_, i) => i % 4 === 0);
+    const gone = leaving.map(({ link }) => assert.rejects(link.secured()));
+    // When the server's first bytes wait for their turns.
+    turns.run(() => leaving.forEach(({ link }) => link.destroy()));
+    const staying = ends.filter((end) => !leaving.includes(end));
+    await Promise.all([...gone, ...staying.map(({ link }) => link.secured())]);
+    for (const { link } of staying) link.destroy();
+  });
+
+  it('tells why the server refused the handshake, although it closes right after', async () => {
+    tls = { ...tls, requestCert: true, rejectUnauthorized: true, ciphers: 'PSK' };
+    for (const turns of [null, new LoopTurns()]) {
+      client = new End();
+      await assert.rejects(dial(turns), /handshake failure|alert/);
+    }
   });
 
   it('closes in order without an error at either end', async () => {

@@ -1,20 +1,20 @@
+import { isIPv6 } from 'node:net';
 import { MalformedPacket } from '../../../wire/rmcp/malformed-packet.ts';
 import { startTimer } from '../../../kernel/clock/start-timer.ts';
 import type { Clock, Duration } from '../../../../plugin-api/index.ts';
-import type { DatagramHub } from './datagram-hub.ts';
+import type { DatagramAddress, DatagramHub, DatagramListener } from './datagram-hub.ts';
 
 /** Turns a datagram into the answer waited for; undefined = something else (late, repeated, for another session). */
 export type Acceptor<T> = (bytes: Buffer) => T | undefined;
 
 /** Question and answer with one BMC over the shared socket; one question at a time. */
-export class BmcChannel {
+export class BmcChannel implements DatagramListener {
   readonly #hub: DatagramHub;
   readonly #clock: Clock;
-  readonly #address: string;
-  readonly #port: number;
+  readonly #to: DatagramAddress;
   readonly #stop: () => void;
-  readonly #notSent = (error: Error): void => {
-    this.#lastTrouble = error.message;
+  readonly #sent = (error: Error | null): void => {
+    if (error) this.#lastTrouble = error.message;
   };
   #question: Question<unknown> | null = null;
   #listener: ((bytes: Buffer) => boolean) | null = null;
@@ -23,9 +23,8 @@ export class BmcChannel {
   constructor(hub: DatagramHub, clock: Clock, address: string, port: number) {
     this.#hub = hub;
     this.#clock = clock;
-    this.#address = address;
-    this.#port = port;
-    this.#stop = hub.listen(address, port, (bytes) => this.#hear(bytes));
+    this.#to = { address, port, family: isIPv6(address) ? 'udp6' : 'udp4' };
+    this.#stop = hub.listen(this.#to, this);
   }
 
   /** What was odd at the last question: why it could not be sent, or its answer not be understood; null when nothing was. */
@@ -40,9 +39,10 @@ export class BmcChannel {
   ask<T>(bytes: Buffer, accept: Acceptor<T>, time: Duration, signal?: AbortSignal): Promise<T | null> {
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     this.#lastTrouble = null;
-    const question = new Question(accept);
-    question.whenOver(startTimer(this.#clock, time, () => question.end(null)));
-    if (signal) question.whenOver(this.#hub.onAbort(signal, () => question.fail(signal.reason as Error)));
+    const question = new Question(accept, signal);
+    question.stopTimer = startTimer(this.#clock, time, () => question.end(null));
+    // The closing of the driver comes through the hub: thousands of listeners of one signal would cost each other time.
+    if (signal && signal !== this.#hub.closing) question.heedSignal();
     this.#question = question as Question<unknown>;
     this.tell(bytes);
     return question.answer;
@@ -55,14 +55,14 @@ export class BmcChannel {
 
   /** Sends without waiting for an answer. A datagram that cannot be sent is a lost datagram. */
   tell(bytes: Buffer): void {
-    this.#hub.send(bytes, this.#address, this.#port, this.#notSent);
+    this.#hub.send(bytes, this.#to, this.#sent);
   }
 
   close(): void {
     this.#stop();
   }
 
-  #hear(datagram: Buffer): void {
+  hear(datagram: Buffer): void {
     const question = this.#question;
     try {
       if (this.#listener?.(datagram)) return;
@@ -72,27 +72,37 @@ export class BmcChannel {
       else question?.fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
+
+  closing(): void {
+    if (this.#question?.signal === this.#hub.closing) this.#question.fail(this.#hub.closing.reason as Error);
+  }
 }
 
 /** One wait for an answer. */
 class Question<T> {
   readonly answer: Promise<T | null>;
+  readonly signal: AbortSignal | undefined;
+  /** Ends the wait's timer. */
+  stopTimer: (() => void) | null = null;
   readonly #accept: Acceptor<T>;
-  readonly #endings: (() => void)[] = [];
+  #heeded: (() => void) | null = null;
   #resolve!: (value: T | null) => void;
   #reject!: (reason: Error) => void;
   #over = false;
 
-  constructor(accept: Acceptor<T>) {
+  constructor(accept: Acceptor<T>, signal: AbortSignal | undefined) {
     this.#accept = accept;
+    this.signal = signal;
     this.answer = new Promise<T | null>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
   }
 
-  whenOver(ending: () => void): void {
-    this.#endings.push(ending);
+  /** Fails when the signal is aborted. */
+  heedSignal(): void {
+    this.#heeded = () => this.fail(this.signal!.reason as Error);
+    this.signal!.addEventListener('abort', this.#heeded);
   }
 
   /** @throws MalformedPacket */
@@ -113,7 +123,8 @@ class Question<T> {
   #finish(): boolean {
     if (this.#over) return false;
     this.#over = true;
-    for (const ending of this.#endings) ending();
+    this.stopTimer?.();
+    if (this.#heeded) this.signal!.removeEventListener('abort', this.#heeded);
     return true;
   }
 }

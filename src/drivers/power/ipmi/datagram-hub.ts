@@ -1,8 +1,18 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { DeviceContext } from '../../../../plugin-api/index.ts';
 
-export type DatagramHandler = (bytes: Buffer) => void;
+/** Where datagrams go to and come from: a literal address, as Node writes it. */
+export interface DatagramAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly family: 'udp4' | 'udp6';
+}
+
+export interface DatagramListener {
+  hear(bytes: Buffer): void;
+  /** The driver closes. */
+  closing(): void;
+}
 
 /** Enough for some thousand answers that arrive in one burst; the kernel may give less. */
 const receiveBufferBytes = 1 << 20;
@@ -14,55 +24,39 @@ export class DatagramHub {
   /** The sockets that are bound, so that a datagram need not wait for a promise. */
   readonly #bound: { udp4?: Socket; udp6?: Socket } = {};
   /** By address, then by port. */
-  readonly #handlers = new Map<string, Map<number, Set<DatagramHandler>>>();
-  readonly #closing: AbortSignal;
-  readonly #whenClosing = new Set<() => void>();
+  readonly #listeners = new Map<string, Map<number, Set<DatagramListener>>>();
+  /** Aborted when the driver closes. */
+  readonly closing: AbortSignal;
   #closed = false;
 
-  /** `closing` is aborted when the driver closes. */
   constructor(context: DeviceContext, closing: AbortSignal) {
     this.#context = context;
-    this.#closing = closing;
+    this.closing = closing;
     closing.addEventListener('abort', () => {
-      for (const abort of [...this.#whenClosing]) abort();
+      for (const ports of [...this.#listeners.values()])
+        for (const listeners of [...ports.values()])
+          for (const listener of [...listeners]) listener.closing();
     });
   }
 
-  /** Calls `handler` for each datagram from there; the returned function ends that. */
-  listen(address: string, port: number, handler: DatagramHandler): () => void {
-    const ports = this.#handlers.get(address) ?? new Map<number, Set<DatagramHandler>>();
-    this.#handlers.set(address, ports);
-    const handlers = ports.get(port) ?? new Set();
-    ports.set(port, handlers.add(handler));
+  /** Gives each datagram from there to `listener`; the returned function ends that. */
+  listen({ address, port }: DatagramAddress, listener: DatagramListener): () => void {
+    const ports = this.#listeners.get(address) ?? new Map<number, Set<DatagramListener>>();
+    this.#listeners.set(address, ports);
+    const listeners = ports.get(port) ?? new Set();
+    ports.set(port, listeners.add(listener));
     return () => {
-      handlers.delete(handler);
-      if (handlers.size === 0 && ports.get(port) === handlers) ports.delete(port);
-      if (ports.size === 0 && this.#handlers.get(address) === ports) this.#handlers.delete(address);
+      listeners.delete(listener);
+      if (listeners.size === 0 && ports.get(port) === listeners) ports.delete(port);
+      if (ports.size === 0 && this.#listeners.get(address) === ports) this.#listeners.delete(address);
     };
   }
 
-  /**
-   * Calls `abort` when the signal is aborted; the returned function ends that. Thousands wait for the closing of the driver,
-   * which as listeners of one signal would cost each other time.
-   */
-  onAbort(signal: AbortSignal, abort: () => void): () => void {
-    if (signal !== this.#closing) {
-      signal.addEventListener('abort', abort);
-      return () => signal.removeEventListener('abort', abort);
-    }
-    this.#whenClosing.add(abort);
-    return () => this.#whenClosing.delete(abort);
-  }
-
-  /** Hands the datagram to the kernel; `failed` hears why that was not possible (no route, ...). */
-  send(bytes: Buffer, address: string, port: number, failed: (error: Error) => void): void {
-    const family = isIPv6(address) ? 'udp6' : 'udp4';
-    const done = (error: Error | null): void => {
-      if (error) failed(error);
-    };
-    const bound = this.#bound[family];
-    if (bound) bound.send(bytes, port, address, done);
-    else this.#socket(family).then((socket) => socket.send(bytes, port, address, done), failed);
+  /** Hands the datagram to the kernel; `sent` hears null, or why that was not possible (no route, ...). */
+  send(bytes: Buffer, to: DatagramAddress, sent: (error: Error | null) => void): void {
+    const bound = this.#bound[to.family];
+    if (bound) bound.send(bytes, to.port, to.address, sent);
+    else this.#socket(to.family).then((socket) => socket.send(bytes, to.port, to.address, sent), sent);
   }
 
   async close(): Promise<void> {
@@ -97,7 +91,8 @@ export class DatagramHub {
       lookup: (hostname, _options, done) => done(null, hostname, family === 'udp6' ? 6 : 4),
     });
     socket.on('message', (bytes, from) => {
-      for (const handler of this.#handlers.get(from.address)?.get(from.port) ?? []) handler(bytes);
+      const listeners = this.#listeners.get(from.address)?.get(from.port);
+      if (listeners) for (const listener of listeners) listener.hear(bytes);
     });
     return new Promise((resolve, reject) => {
       socket.once('error', reject);

@@ -57,6 +57,8 @@ export interface ConnectionParts {
 /** The way to one BMC: sets up its session when needed, keeps or closes it when idle, and turns silence and refusals into errors. */
 export class IpmiConnection {
   readonly #parts: ConnectionParts;
+  /** The BMC's address where it is not given by name. */
+  readonly #literal: string | null;
   #session: IpmiSession | null = null;
   /** Kept from session to session, as long as the BMC has the same address. */
   #channel: { readonly address: string; readonly at: BmcChannel } | null = null;
@@ -72,6 +74,7 @@ export class IpmiConnection {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
+    this.#literal = literalAddress(parts.target.host);
     this.#obeyQuirks();
   }
 
@@ -94,11 +97,15 @@ export class IpmiConnection {
   }
 
   /** Runs a call with a signal that follows the caller's and the driver's end. @throws the caller's reason when it aborted */
-  async guarded<T>(outer: AbortSignal | undefined, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  guarded<T>(outer: AbortSignal | undefined, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { driverClosing } = this.#parts;
-    driverClosing.throwIfAborted();
-    if (outer === undefined) return task(driverClosing);
-    outer.throwIfAborted();
+    const ended = driverClosing.aborted ? driverClosing : outer?.aborted ? outer : null;
+    if (ended) return Promise.reject(ended.reason as Error);
+    return outer === undefined ? task(driverClosing) : this.#guarded(outer, task);
+  }
+
+  async #guarded<T>(outer: AbortSignal, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { driverClosing } = this.#parts;
     const controller = new AbortController();
     const follow = (event: Event): void => controller.abort((event.target as AbortSignal).reason);
     outer.addEventListener('abort', follow);
@@ -216,18 +223,14 @@ export class IpmiConnection {
         const fresh = this.#session === null;
         const session = (this.#session ??= await this.#establish(signal));
 
-        let asked: string = codec.name;
-        let answer: CommandAnswer | null = null;
-        let sent = false;
-        const raised = await this.#raise(session, mode.level, settings.answerTimeouts, signal);
-        if (raised === null || raised.completion !== completionCode.ok) {
-          asked = setSessionPrivilege.name;
-          answer = raised;
-        } else {
-          sent = true;
-          const timeouts = mode.once ? [settings.onceTimeout] : settings.answerTimeouts;
-          answer = await session.request(codec, request, timeouts, signal);
-        }
+        const needsMore = session.level < mode.level;
+        const raised = needsMore
+          ? await this.#raise(session, mode.level, settings.answerTimeouts, signal)
+          : null;
+        const sent = session.level >= mode.level;
+        const asked = sent ? codec.name : setSessionPrivilege.name;
+        const timeouts = mode.once ? [settings.onceTimeout] : settings.answerTimeouts;
+        const answer = sent ? await session.request(codec, request, timeouts, signal) : raised;
         if (answer !== null) return { answered: asked, answer };
 
         // BMCs drop idle sessions without a word, so silence on an old one says nothing about the BMC.
@@ -248,7 +251,7 @@ export class IpmiConnection {
     }
   }
 
-  /** Raises the session to the level that a command needs; completion 0 when it has it. */
+  /** Raises the session to the level that a command needs. */
   async #raise(
     session: IpmiSession,
     level: number,
@@ -256,7 +259,6 @@ export class IpmiConnection {
     signal: AbortSignal,
   ): Promise<CommandAnswer | null> {
     const { target } = this.#parts;
-    if (session.level >= level) return { completion: completionCode.ok, data: Buffer.alloc(0) };
     const wanted = Math.max(level, privilegeLevel[target.privilege ?? 'operator']);
     const answer = await session.request(setSessionPrivilege, { level: wanted }, timeouts, signal);
     if (answer === null) return null;
@@ -286,7 +288,7 @@ export class IpmiConnection {
 
   async #establish(signal: AbortSignal): Promise<IpmiSession> {
     const { settings, context } = this.#parts;
-    const address = await this.#resolve(signal);
+    const address = this.#literal ?? (await this.#lookUp(signal));
     let retries = settings.slotRetries;
     for (;;) {
       signal.throwIfAborted();
@@ -397,11 +399,8 @@ export class IpmiConnection {
         );
   }
 
-  async #resolve(signal: AbortSignal): Promise<string> {
+  async #lookUp(signal: AbortSignal): Promise<string> {
     const { target, context, settings } = this.#parts;
-    if (isIPv4(target.host)) return target.host;
-    // In the form in which the answers' addresses are written, or they would not be recognised.
-    if (isIPv6(target.host)) return new SocketAddress({ address: target.host, family: 'ipv6' }).address;
     const found = lookup(target.host).then(
       ({ address }) => ({ address, said: null }),
       (error: unknown) => ({ address: null, said: error instanceof Error ? error.message : String(error) }),
@@ -480,4 +479,10 @@ export class IpmiConnection {
         });
     });
   }
+}
+
+/** In the form in which the answers' addresses are written, or they would not be recognised; null = this is a name. */
+function literalAddress(host: string): string | null {
+  if (isIPv4(host)) return host;
+  return isIPv6(host) ? new SocketAddress({ address: host, family: 'ipv6' }).address : null;
 }

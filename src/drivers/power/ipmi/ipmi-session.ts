@@ -2,9 +2,9 @@ import { milliseconds, type Duration } from '../../../../plugin-api/index.ts';
 import { closeSession } from '../../../wire/rmcp/command/close-session.ts';
 import type { CommandCodec } from '../../../wire/rmcp/command/command-codec.ts';
 import { decodeIpmiResponse, encodeIpmiRequest, type IpmiResponse } from '../../../wire/rmcp/ipmi-message.ts';
-import { decodeRmcp, encodeRmcp, rmcpClass } from '../../../wire/rmcp/rmcp-header.ts';
+import { decodeRmcp, rmcpClass } from '../../../wire/rmcp/rmcp-header.ts';
 import { authTypeRmcpPlus, payloadType } from '../../../wire/rmcp/rmcp-plus.ts';
-import { sealPacket, unsealPacket } from '../../../wire/rmcp/sealed-packet.ts';
+import { sealDatagram, unsealPacket } from '../../../wire/rmcp/sealed-packet.ts';
 import { clientWindow, nextSequence, SequenceWindow } from '../../../wire/rmcp/sequence-window.ts';
 import type { BmcChannel } from './bmc-channel.ts';
 import { randomFromPool } from './random-pool.ts';
@@ -104,16 +104,8 @@ export class IpmiSession {
 
   #seal(payload: Buffer, type: number = payloadType.ipmi): Buffer {
     this.#sequence = nextSequence(this.#sequence);
-    const packet = {
-      payloadType: type,
-      sessionId: this.#secrets.bmcId,
-      sequence: this.#sequence,
-      payload,
-    };
-    return encodeRmcp({
-      messageClass: rmcpClass.ipmi,
-      body: sealPacket(this.#secrets.keys, packet, randomFromPool(16)),
-    });
+    const packet = { payloadType: type, sessionId: this.#secrets.bmcId, sequence: this.#sequence, payload };
+    return sealDatagram(this.#secrets.keys, packet, randomFromPool(16));
   }
 
   /**

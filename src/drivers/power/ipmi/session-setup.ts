@@ -6,12 +6,13 @@ import { encodeRakp1, nameOnlyLookup } from '../../../wire/rmcp/rakp1.ts';
 import { decodeRakp2 } from '../../../wire/rmcp/rakp2.ts';
 import { encodeRakp3 } from '../../../wire/rmcp/rakp3.ts';
 import { decodeRakp4 } from '../../../wire/rmcp/rakp4.ts';
-import { decodeRmcp, encodeRmcp, rmcpClass } from '../../../wire/rmcp/rmcp-header.ts';
+import { decodeRmcp, rmcpClass, rmcpHeaderLength, writeRmcpHeader } from '../../../wire/rmcp/rmcp-header.ts';
 import {
   authTypeRmcpPlus,
   decodeRmcpPlus,
-  encodeUnsealed,
   payloadType,
+  rmcpPlusHeaderLength,
+  writeRmcpPlusHeader,
 } from '../../../wire/rmcp/rmcp-plus.ts';
 import { rmcpStatus } from '../../../wire/rmcp/rmcp-status.ts';
 import {
@@ -156,7 +157,13 @@ export async function setUpSession(
 }
 
 function setUpDatagram(type: number, payload: Buffer): Buffer {
-  return encodeRmcp({ messageClass: rmcpClass.ipmi, body: encodeUnsealed(type, payload) });
+  const headers = rmcpHeaderLength + rmcpPlusHeaderLength;
+  // From the pool: every byte is written below.
+  const bytes = Buffer.allocUnsafe(headers + payload.length);
+  writeRmcpHeader(bytes, rmcpClass.ipmi);
+  writeRmcpPlusHeader(bytes, rmcpHeaderLength, type, 0, 0, payload.length);
+  bytes.set(payload, headers);
+  return bytes;
 }
 
 /** Takes the answer of this type with this tag and, where it carries one, this client id. */
