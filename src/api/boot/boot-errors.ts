@@ -11,6 +11,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'image.storage': 503,
   'store.conflict': 503,
   'store.unavailable': 503,
+  'store.outcome-unknown': 503,
 };
 
 /** Answers with `{"error": {"code", "what"}}`; what is unexpected shows no detail. Returns the error for the log. */

@@ -1,9 +1,9 @@
 /**
- * The thread that sends files: one loop over poll(2) and sendfile(2), as web servers have it. Its descriptors are its own while it has
+ * A thread that sends files: one loop over poll(2) and sendfile(2), as web servers have it. Its descriptors are its own while it has
  * them: whoever asked closes them after the answer, not before. It waits as a thread of Node's while there is nothing to send.
  */
 import { readSync } from 'node:fs';
-import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errno, loadLinuxCalls, pollIn, pollOut } from './linux-calls.ts';
 
 /** To the thread. */
@@ -58,6 +58,9 @@ interface Transfer {
 }
 
 const port = parentPort!;
+/** When it was last between two system calls that may take long: process.hrtime.bigint(), one clock for all threads. */
+const lastSign = workerData as BigInt64Array;
+const isAlive = (): void => void Atomics.store(lastSign, 0, process.hrtime.bigint());
 const say = (answer: SenderAnswer): void => port.postMessage(answer);
 
 try {
@@ -91,6 +94,7 @@ try {
   };
 
   const sendSome = (transfer: Transfer): void => {
+    isAlive();
     position[0] = BigInt(transfer.at);
     const bytes = Math.min(bytesPerCall, transfer.end - transfer.at);
     const taken = calls.sendFile(transfer.socket, transfer.file, position, bytes);
@@ -111,6 +115,7 @@ try {
     let round: readonly Transfer[] = [];
     let set = new Int32Array(0);
     while (transfers.size > 0) {
+      isAlive();
       if (changed) {
         changed = false;
         round = [...transfers.values()];

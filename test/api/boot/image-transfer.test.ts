@@ -299,6 +299,41 @@ describe('file sender', () => {
     }
   });
 
+  it('holds up no other transfer while one waits for a disk that does not answer', async () => {
+    const own = (await startFileSender(quiet, { threads: 2, stuckAfter: 200 }))!;
+    const [zeroes, file] = await Promise.all([open('/dev/zero'), open(here)]);
+    const short = (socket: Socket): Promise<string> => own.send(socket, file, { start: 0, end: 9 }, never);
+    try {
+      // The system call does not come back, as with such a disk: the connection blocks, takes little, and nobody reads.
+      const [client, blocked] = await pair();
+      blocked.on('error', () => undefined);
+      const { default: koffi } = await import('koffi');
+      const library = koffi.load(null);
+      const fcntl = library.func('fcntl', 'int', ['int', 'int', '...']);
+      const setsockopt = library.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32_t']);
+      const { fd } = (blocked as unknown as { readonly _handle: { readonly fd: number } })._handle;
+      const [setFlags, solSocket, soSndbuf] = [4, 1, 7];
+      assert.equal(fcntl(fd, setFlags, 'int', 0), 0);
+      assert.equal(setsockopt(fd, solSocket, soSndbuf, Int32Array.of(4_096), 4), 0);
+      const stuck = own.send(blocked, zeroes, { start: 0, end: 1024 ** 4 }, never);
+      const begun = performance.now();
+      await until(async () => {
+        const [, socket] = await pair();
+        assert.equal(await short(socket), 'sent');
+        return performance.now() - begun > 1_000;
+      }, 'transfers one after another');
+      // More than the stuck thread has; it gets none of them.
+      const others: Socket[] = [];
+      while (others.length < 8) others.push((await pair())[1]);
+      assert.deepEqual(new Set(await Promise.all(others.map(short))), new Set(['sent']));
+      client.destroy();
+      assert.equal(await stuck, 'broken');
+    } finally {
+      await own.close();
+      await Promise.all([zeroes.close(), file.close()]);
+    }
+  });
+
   it('says that a transfer is broken when it is closed meanwhile, and refuses the next', async () => {
     const own = (await startFileSender(quiet))!;
     const file = await open('/dev/zero');

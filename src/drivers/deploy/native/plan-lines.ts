@@ -33,7 +33,9 @@ export function planLines(
 }
 
 function nicLine(entry: NicPlanEntry): string {
-  const address = `MAC ${entry.mac}${entry.dhcp ? ', DHCP' : ''}`;
+  const address = [`MAC ${entry.mac}`, ...(entry.dhcp ? ['DHCP'] : []), ...(entry.addresses ?? [])].join(
+    ', ',
+  );
   switch (entry.kind) {
     case 'bond':
       return `${entry.name} ${entry.mode} over ${entry.members.join(', ')}, ${address}`;

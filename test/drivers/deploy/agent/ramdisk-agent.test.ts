@@ -28,6 +28,7 @@ type Result = {
     unknown
   >;
   readonly erase?: { disks: Record<string, unknown>[] };
+  readonly deploy?: { serial: string };
   readonly error?: { code: string; said: string };
 };
 
@@ -196,6 +197,41 @@ describe('the ramdisk agent', function () {
           .subarray(-4 * mebibyte)
           .every((byte) => byte === 0),
       );
+    });
+
+    it('asks for the first-boot files again when one of them has no answer, and writes all', async () => {
+      const raw = gptImage();
+      const on = machine();
+      service.fault = (call, seen) => (call.endsWith('/meta-data') && seen <= 2 ? 503 : null);
+      service.giveImage({ stored: raw, rawBytes: raw.length, encoding: 'raw' }, vda, firstBoot);
+      assert.equal((await run(on)).ok, true, on.log);
+      const info = execFileSync(which('sgdisk'), ['-i', '2', on.diskFile('vda')], { encoding: 'utf8' });
+      const start = Number(/First sector: (\d+)/.exec(info)![1]) * 512;
+      for (const [name, text] of Object.entries(firstBoot))
+        assert.equal(on.seedFile('vda', start, name), text);
+    });
+
+    it('does not touch the disk when a first-boot file is refused, and tells nothing of the others', async () => {
+      const raw = gptImage();
+      const on = machine();
+      service.fault = (call) => (call.endsWith('/user-data') ? 404 : null);
+      const files = { 'meta-data': 'key: not-for-a-log\n', 'user-data': '', 'network-config': 'x' };
+      service.giveImage({ stored: raw, rawBytes: raw.length, encoding: 'raw' }, vda, files);
+      const { error } = await run(on);
+      assert.equal(error?.code, 'fetch');
+      assert.match(error.said, /HTTP 404/);
+      assert.doesNotMatch(on.log + JSON.stringify(error), /not-for-a-log/);
+      assert.ok(on.disk('vda').every((byte) => byte === 0xab));
+    });
+
+    it('tells the serial of the disk as it is, whatever it is made of', async () => {
+      const odd = { ...vda, serial: String.raw`a"b\c\\ d` };
+      const raw = mbrImage();
+      const on = machine([odd]);
+      service.giveImage({ stored: raw, rawBytes: raw.length, encoding: 'raw' }, odd, null);
+      const { ok, deploy } = await run(on);
+      assert.equal(ok, true, on.log);
+      assert.equal(deploy?.serial, odd.serial);
     });
 
     it('reports a disk that cannot be written', async () => {

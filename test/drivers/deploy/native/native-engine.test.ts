@@ -289,6 +289,79 @@ describe('NoCloud files', () => {
     });
   });
 
+  it('describe fixed addresses, routes, MTU and the parameters of bonds; members have ids of their own', () => {
+    const addressed = {
+      mac: csMac,
+      dhcp: false,
+      addresses: ['10.0.0.5/24', 'fd00::5/64'],
+      gateways: ['10.0.0.1', 'fd00::1'],
+      nameservers: ['10.0.0.53'],
+      mtu: 9000,
+    };
+    const config = read(
+      networkConfig([
+        {
+          ...addressed,
+          kind: 'bond',
+          name: 'bond0',
+          mode: '802.3ad',
+          members: [hw1],
+          miimon: 50,
+          upDelay: 1,
+          downDelay: 2,
+          lacpRate: 'fast',
+          hashPolicy: 'layer3+4',
+        },
+        {
+          kind: 'bond',
+          name: 'bond1',
+          mode: 'active-backup',
+          members: [hw2],
+          mac: hw2,
+          dhcp: false,
+          gratuitousArp: 2,
+        },
+        { kind: 'nic', name: 'nic0', hardware: csMac2, mac: csMac2, dhcp: true },
+      ]),
+    );
+    assert.deepEqual(config, {
+      version: 2,
+      ethernets: {
+        nic1: { match: { macaddress: hw1 }, dhcp4: false, optional: true },
+        nic2: { match: { macaddress: hw2 }, dhcp4: false, optional: true },
+        nic0: { match: { macaddress: csMac2 }, macaddress: csMac2, dhcp4: true, 'dhcp-identifier': 'mac' },
+      },
+      bonds: {
+        bond0: {
+          interfaces: ['nic1'],
+          macaddress: csMac,
+          dhcp4: false,
+          addresses: ['10.0.0.5/24', 'fd00::5/64'],
+          routes: [
+            { to: '0.0.0.0/0', via: '10.0.0.1' },
+            { to: '::/0', via: 'fd00::1' },
+          ],
+          nameservers: { addresses: ['10.0.0.53'] },
+          mtu: 9000,
+          parameters: {
+            mode: '802.3ad',
+            'mii-monitor-interval': 50,
+            'up-delay': 1,
+            'down-delay': 2,
+            'lacp-rate': 'fast',
+            'transmit-hash-policy': 'layer3+4',
+          },
+        },
+        bond1: {
+          interfaces: ['nic2'],
+          macaddress: hw2,
+          dhcp4: false,
+          parameters: { mode: 'active-backup', 'mii-monitor-interval': 100, 'gratuitious-arp': 2 },
+        },
+      },
+    });
+  });
+
   it('carry instance id, hostname and SSH keys in meta-data', () => {
     assert.deepEqual(read(noCloudFiles(data, single)['meta-data']!), {
       'instance-id': 'i-2-77-1',

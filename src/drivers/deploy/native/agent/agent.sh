@@ -23,10 +23,11 @@ end_worker() {
 trap 'end_worker; exit 1' TERM INT
 protocol_begin
 say "asking $CSBM_URL for the order"
-get "$API/order" "$CSBM_RUN/order.json" || { say 'there is no order for this machine'; exit 1; }
-started=$(order '.phase + " " + .id')
-activity "starting: ${started%% *}, order ${started#* }"
-export CSBM_PHASE="${started%% *}"
+get -o "$CSBM_RUN/order.json" "$API/order" || { say 'there is no order for this machine'; exit 1; }
+order_facts >"$CSBM_RUN/order.facts"
+read -r CSBM_PHASE id <"$CSBM_RUN/order.facts"
+activity "starting: $CSBM_PHASE, order $id"
+export CSBM_PHASE
 
 rm -f "$CSBM_RUN/over" "$RESULT"
 mkfifo "$CSBM_RUN/over"

@@ -80,11 +80,7 @@ write_image() {
 deploy() {
   local began url encoding want stored raw name serial label files disk need sum
   began=$(now)
-  # In one go; @sh quotes each value for the shell.
-  eval "$(order '@sh "
-    url=\(.image.url) encoding=\(.image.encoding) want=\(.image.sha256) stored=\(.image.storedBytes) raw=\(.image.rawBytes)
-    name=\(.rootDisk.name) serial=\(.rootDisk.serial) label=\(.firstBoot.label // "")
-    files=\([.firstBoot.files[]? | .name + " " + .url + "\n"] | add // "")"')"
+  eval "$(tail -n +2 "$CSBM_RUN/order.facts")"
   case $encoding in
     raw | gzip) ;;
     zstd) command -v zstd >/dev/null || failed agent 'this ramdisk has no zstd' ;;
@@ -115,19 +111,16 @@ deploy() {
   [ ! -e "$CSBM_RUN/unpack.failed" ] || spoiled "$disk" write "the image could not be unpacked: $(grep -m 1 . "$CSBM_RUN/unpack.said")"
   [ "$written" = "$raw" ] || spoiled "$disk" write "$written bytes were written, but the image has $raw"
 
-  # The backup GPT lies where the image ended; it belongs to the end of the disk. Without a GPT there is nothing to move.
-  if [ "$(byte_text "$disk" 512 8)" = 'EFI PART' ]; then
-    sgdisk -e "$(device "$disk")" >>"$LOG" 2>&1 || spoiled "$disk" write "the backup GPT of $disk could not be moved: $(tail -n 1 "$LOG")"
-  fi
   if [ -n "$label" ]; then
     activity 'writing the first-boot data'
     write_first_boot "$disk" "$label"
+  elif has_gpt "$disk"; then
+    change_gpt "$disk" || spoiled "$disk" write "the backup GPT of $disk could not be moved: $(tail -n 1 "$LOG")"
   fi
   reread "$disk"
   sync
-  jq -nc --arg disk "$disk" --arg serial "$(disk_serial "$disk")" --arg sum "$sum" --argjson raw "$written" \
-    --argjson seconds $(($(now) - began)) \
-    '{disk: $disk, serial: $serial, sha256: $sum, rawBytes: $raw, seconds: $seconds}' >"$CSBM_RUN/deploy.json"
+  printf '{"disk":%s,"serial":%s,"sha256":"%s","rawBytes":%s,"seconds":%s}\n' "$(json_text "$disk")" \
+    "$(json_text "$(disk_serial "$disk")")" "$sum" "$written" $(($(now) - began)) >"$CSBM_RUN/deploy.json"
   rm -f "$CSBM_RUN/root-disk"
   done_with deploy "$CSBM_RUN/deploy.json"
 }

@@ -3,8 +3,12 @@
 
 MIB=1048576
 
-sys_text() { # the text of a /sys file without blanks around it; empty when it is not there
-  [ -r "$1" ] && tr -d '\0' <"$1" 2>/dev/null | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' | head -n 1
+sys_text() { # the first line of a /sys file without blanks around it; empty when it is not there
+  local text
+  text=
+  # It drops zero bytes and the blanks, and starts no program: this is asked for often.
+  [ ! -r "$1" ] || read -r text <"$1" 2>/dev/null
+  printf '%s\n' "$text"
 }
 
 # Names of the local disks that have a medium. A LUN of a storage network belongs to somebody else: an erase must never see it.

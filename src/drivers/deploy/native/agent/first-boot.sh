@@ -9,10 +9,12 @@ fetch_first_boot() { # fetch_first_boot "NAME URL LINE-FEED ..."
   local file url
   mkdir -p "$CSBM_RUN/first-boot"
   printf %s "$1" >"$CSBM_RUN/first-boot.list"
+  set --
   while read -r file url; do
     case $file in */* | .*) failed agent "a first-boot file must not be called $file" ;; esac
-    get "$url" "$CSBM_RUN/first-boot/$file" || failed fetch "the first-boot file $file could not be had"
+    set -- "$@" -o "$CSBM_RUN/first-boot/$file" "$url"
   done <"$CSBM_RUN/first-boot.list"
+  [ $# = 0 ] || get "$@" || failed fetch "the first-boot files could not be had: $(tail -n 1 "$LOG")"
 }
 
 make_seed() { # make_seed LABEL
@@ -20,14 +22,27 @@ make_seed() { # make_seed LABEL
   seed=$CSBM_RUN/seed.img
   dd if=/dev/zero of="$seed" bs=1M count=4 2>/dev/null
   mkfs.vfat -n "$1" "$seed" >>"$LOG" 2>&1 || return 1
-  while read -r file _; do
-    # Without a configuration of its own mtools checks the geometry of floppies.
-    MTOOLSRC=/dev/null MTOOLS_SKIP_CHECK=1 mcopy -i "$seed" "$CSBM_RUN/first-boot/$file" "::$file" >>"$LOG" 2>&1 || return 1
-  done <"$CSBM_RUN/first-boot.list"
+  set --
+  while read -r file _; do set -- "$@" "$CSBM_RUN/first-boot/$file"; done <"$CSBM_RUN/first-boot.list"
+  # Without a configuration of its own mtools checks the geometry of floppies.
+  [ $# = 0 ] || MTOOLSRC=/dev/null MTOOLS_SKIP_CHECK=1 mcopy -i "$seed" "$@" :: >>"$LOG" 2>&1
 }
 
 byte_text() { # byte_text NAME FROM BYTES
   dd if="$(device "$1")" bs=1 skip="$2" count="$3" 2>/dev/null
+}
+
+has_gpt() { # has_gpt NAME
+  [ "$(byte_text "$1" 512 8)" = 'EFI PART' ]
+}
+
+# The backup GPT lies where the image ended; it belongs to the end of the disk. In one call with what else is to be changed:
+# sgdisk waits for a second after writing. change_gpt NAME [SGDISK-ARGUMENT...]
+change_gpt() {
+  local name
+  name=$1
+  shift
+  sgdisk -e "$@" "$(device "$name")" >>"$LOG" 2>&1
 }
 
 # write_first_boot NAME LABEL: the partition begins on a whole MiB, and is the last one.
@@ -36,9 +51,9 @@ write_first_boot() {
   make_seed "$2" || spoiled "$1" write "the first-boot files do not fit into $SEED_BYTES bytes"
   disk=$(device "$1")
   start=$((($(disk_bytes "$1") / MIB - 1 - SEED_BYTES / MIB) * MIB))
-  if [ "$(byte_text "$1" 512 8)" = 'EFI PART' ]; then
-    sgdisk -n "0:$((start / 512)):$(((start + SEED_BYTES) / 512 - 1))" -t 0:0700 -c "0:$2" "$disk" >>"$LOG" 2>&1 ||
-      spoiled "$1" write "no partition for first-boot data could be made at the end of $1"
+  if has_gpt "$1"; then
+    change_gpt "$1" -n "0:$((start / 512)):$(((start + SEED_BYTES) / 512 - 1))" -t 0:0700 -c "0:$2" ||
+      spoiled "$1" write "no partition for first-boot data could be made at the end of $1: $(tail -n 1 "$LOG")"
   elif [ "$(byte_text "$1" 510 2 | hexdump -v -e '1/1 "%02x"')" = 55aa ]; then
     echo "$((start / 512)),$((SEED_BYTES / 512)),c" | sfdisk -q --append --no-reread --no-tell-kernel "$disk" >>"$LOG" 2>&1 ||
       spoiled "$1" write "no partition for first-boot data could be made at the end of $1"

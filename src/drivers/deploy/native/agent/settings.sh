@@ -32,5 +32,8 @@ hundredths() {
 }
 
 say() {
-  echo "csbm [$(now)] $*" | tee -a "$LOG" >&2
+  local up
+  read -r up _ </proc/uptime
+  echo "csbm [${up%%.*}] $*" >>"$LOG"
+  echo "csbm [${up%%.*}] $*" >&2
 }
