@@ -2,6 +2,7 @@ import { Initial } from './0001-initial.ts';
 import { TokenLife } from './0002-token-life.ts';
 import { InstanceUuid } from './0003-instance-uuid.ts';
 import { MaasClients } from './0004-maas-clients.ts';
+import { WideTexts } from './0005-wide-texts.ts';
 
 /** Every migration, in order: named one by one, because what is found by a file pattern depends on how the service was built. */
-export const migrations = [Initial, TokenLife, InstanceUuid, MaasClients] as const;
+export const migrations = [Initial, TokenLife, InstanceUuid, MaasClients, WideTexts] as const;

@@ -1,13 +1,8 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DataSource } from 'typeorm';
 import { seconds, type Clock, type Duration } from '../../plugin-api/index.ts';
-import { migrations } from '../../migrations/index.ts';
 import type { Storage, Tx } from '../core/storage/storage.ts';
-import type { Log } from '../kernel/log/log.ts';
-import { translateSqliteError } from './dialects/sqlite-errors.ts';
-import { createStatementLogger } from './dialects/statement-logger.ts';
-import { takeProcessLock, type ProcessLock } from './process-lock.ts';
+import type { Database } from './database.ts';
+import { openMariadb, type MariadbOptions } from './open-mariadb.ts';
+import { openSqlite, type SqliteOptions } from './open-sqlite.ts';
 import { SqlAlarmStore } from './repositories/sql-alarm-store.ts';
 import { SqlApiKeyStore } from './repositories/sql-api-key-store.ts';
 import { SqlBootStore } from './repositories/sql-boot-store.ts';
@@ -22,27 +17,17 @@ import { SqlPrincipalStore } from './repositories/sql-principal-store.ts';
 import { SqlProfileStore } from './repositories/sql-profile-store.ts';
 import { SqlRackStore } from './repositories/sql-rack-store.ts';
 import { SqlRecordStore } from './repositories/sql-record-store.ts';
-import { schemas } from './schema/index.ts';
-import { loadKeyRing, type KeySource } from './secrets/key-ring.ts';
 import { registerKeys, resealAll, type Run } from './secrets/reseal.ts';
 import { Sealer } from './secrets/sealer.ts';
 import type { Session } from './session.ts';
-import { defaultSqliteEngine, openSqliteHandle, type SqliteEngine } from './sqlite-handle.ts';
 import { createTables, type Tables } from './tables.ts';
 import { UnitOfWork } from './unit-of-work.ts';
 
-export interface SqliteStorageOptions {
-  readonly type: 'sqlite';
-  /** The database file; it and its directory are made when absent. */
-  readonly file: string;
-  readonly key: KeySource;
+export type StorageOptions = (SqliteOptions | MariadbOptions) & {
   readonly clock: Clock;
-  readonly log?: Log;
-  /** Default: `node` on Node 24 and later, else `libsql`. */
-  readonly engine?: SqliteEngine;
   /** How long one unit of work may stay open before it is rolled back. Default 30 s. */
   readonly unitTimeout?: Duration;
-}
+};
 
 /** The storage of one database, with what only its owner needs. */
 export interface SqlStorage extends Storage {
@@ -51,68 +36,38 @@ export interface SqlStorage extends Storage {
 }
 
 /**
- * Opens the database, alone in using it, with its schema brought up to date.
+ * Opens the database, with its schema brought up to date.
  * @throws ServiceError `store.locked`, `store.secret`, `store.unavailable`.
  */
-export async function openStorage(options: SqliteStorageOptions): Promise<SqlStorage> {
-  const { file, clock, engine = defaultSqliteEngine() } = options;
-  let lock: ProcessLock | undefined;
-  let source: DataSource | undefined;
+export async function openStorage(options: StorageOptions): Promise<SqlStorage> {
+  const database: Database =
+    options.type === 'sqlite' ? await openSqlite(options) : await openMariadb(options);
+  const { source, transactions, ring, patience } = database;
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    lock = takeProcessLock(file, engine);
-    const ring = loadKeyRing(options.key, !existsSync(file));
-    // Made by us, because SQLite would give it the umask's mode; its WAL takes over the mode of the file.
-    closeSync(openSync(file, 'a', 0o600));
-    source = createSource(file, engine, options.log);
-    await source.initialize();
-    await source.runMigrations({ transaction: 'each' });
     const tables = createTables(source);
     const sealer = new Sealer(ring);
-    const runner = source.createQueryRunner();
     const units = new UnitOfWork({
-      runner,
-      makeTx: (session) => createTx(tables, session, sealer, clock),
+      transactions,
+      makeTx: (session) => createTx(tables, session, sealer, options.clock),
       timeout: options.unitTimeout ?? seconds(30),
+      patience,
     });
     // The stores hide the session; sealing anew works below them.
     const run: Run = (work) => units.run((_, session) => work(session));
-    await registerKeys(run, tables, ring, clock.now());
-    const opened = source;
-    const held = lock;
+    await registerKeys(run, tables, ring, options.clock.now());
+    await database.ready();
     return {
       run: (work) => units.run(work),
       reseal: () => resealAll(run, tables, ring, sealer),
       close: async () => {
         await units.close();
-        if (!opened.isInitialized) return;
-        await opened.destroy();
-        held.release();
+        await database.close();
       },
     };
   } catch (error) {
-    if (source?.isInitialized) await source.destroy();
-    lock?.release();
-    throw translateSqliteError(error);
+    await database.close();
+    throw error;
   }
-}
-
-function createSource(file: string, engine: SqliteEngine, log: Log | undefined): DataSource {
-  return new DataSource({
-    type: 'better-sqlite3',
-    database: file,
-    // TypeORM's driver calls `new driver(file, options)`: the object that a constructor returns is what it gets.
-    driver: function StrictHandle(path: string) {
-      return openSqliteHandle(path, { engine });
-    },
-    entities: [...schemas],
-    migrations: [...migrations],
-    migrationsTableName: 'migration',
-    synchronize: false,
-    logger: createStatementLogger(log),
-    // Room for every shape of statement that the stores compose.
-    statementCacheSize: 500,
-  });
 }
 
 function createTx(tables: Tables, session: Session, sealer: Sealer, clock: Clock): Tx {

@@ -1,23 +1,23 @@
-import type { QueryRunner } from 'typeorm';
 import { ServiceError } from '../kernel/errors/service-error.ts';
-import { translateSqliteError } from './dialects/sqlite-errors.ts';
-
-export interface StatementResult {
-  readonly rows: readonly Record<string, unknown>[];
-  readonly affected: number;
-}
+import { TransactionLost, type StatementResult, type Transaction } from './transactions.ts';
 
 /** The statements of one unit of work. When the unit is over, whoever still holds its `Tx` can do nothing with it. */
 export class Session {
-  readonly #runner: QueryRunner;
+  readonly #transaction: Transaction;
   #open = true;
+  #lost: TransactionLost | null = null;
 
-  constructor(runner: QueryRunner) {
-    this.#runner = runner;
+  constructor(transaction: Transaction) {
+    this.#transaction = transaction;
   }
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /** Why the transaction is gone already, if so: whoever caught the failure must not go on as if it were not. */
+  get lost(): TransactionLost | null {
+    return this.#lost;
   }
 
   end(): void {
@@ -33,11 +33,13 @@ export class Session {
         remedy: 'await everything that is begun inside Storage.run',
       });
     }
+    // The database has rolled back by itself: another statement would stand alone, and be stored by itself.
+    if (this.#lost) throw this.#lost;
     try {
-      const result = await this.#runner.query(statement, parameters, true);
-      return { rows: result.records, affected: result.affected ?? 0 };
+      return await this.#transaction.execute(statement, parameters);
     } catch (error) {
-      throw translateSqliteError(error);
+      if (error instanceof TransactionLost) this.#lost ??= error;
+      throw error;
     }
   }
 }

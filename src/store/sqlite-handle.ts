@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { toSqlValue, type SqlValue } from './sql-value.ts';
 
 /** Which SQLite engine stands behind the handle: the `libsql` package, or `node:sqlite` of Node 24 and later. */
 export type SqliteEngine = 'libsql' | 'node';
@@ -34,8 +35,6 @@ export interface SqliteHandle {
   pragma(text: string): Record<string, unknown>[];
   close(): void;
 }
-
-type SqlValue = null | number | string | Buffer;
 
 interface EngineStatement {
   readonly reader: boolean;
@@ -102,29 +101,6 @@ function strict(sql: string, statement: EngineStatement): SqliteStatement {
     all: (...parameters) => statement.all(check(parameters)),
     run: (...parameters) => statement.run(check(parameters)),
   };
-}
-
-function toSqlValue(value: unknown, index: number): SqlValue {
-  if (value === null) return value;
-  if (typeof value === 'string') {
-    // libsql cuts a text at its first NUL without a word; half a surrogate pair comes back as another character.
-    if (/[\0\p{Surrogate}]/u.test(value))
-      throw new TypeError(
-        `parameter ${index + 1} is a text that cannot be stored exactly (NUL or lone surrogate)`,
-      );
-    return value;
-  }
-  if (typeof value === 'boolean') return value ? 1 : 0;
-  if (typeof value === 'number') {
-    // Whole numbers beyond 2^53 come back with other digits.
-    if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return value;
-    throw new TypeError(`parameter ${index + 1} is a number that cannot be stored exactly`);
-  }
-  if (value instanceof Uint8Array) {
-    return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  }
-  const kind = value instanceof Date ? 'a Date' : typeof value === 'object' ? 'an object' : typeof value;
-  throw new TypeError(`parameter ${index + 1} is ${kind}; only null, text, numbers and bytes can be stored`);
 }
 
 /** Counts the `?` placeholders outside of strings, quoted names and comments. */

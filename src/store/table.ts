@@ -1,4 +1,5 @@
 import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm';
+import { ServiceError } from '../kernel/errors/service-error.ts';
 import type { Session } from './session.ts';
 
 /** Every given column equals its value, or one of the values of an array; `null` and `notNull` ask for just that. */
@@ -10,6 +11,11 @@ export interface SelectOptions<Row> {
   readonly limit?: number;
   /** Only rows whose column is greater than this: for reading a table in pieces, in the order of that column. */
   readonly after?: { readonly [K in keyof Row]?: Row[K] };
+  /**
+   * Nobody else changes these rows until the end of the unit: for what is read, changed and written without comparing a
+   * version. SQLite has one unit at a time, and nothing to lock.
+   */
+  readonly lock?: boolean;
 }
 
 type ColumnMetadata = ReturnType<DataSource['getMetadata']>['columns'][number];
@@ -37,6 +43,8 @@ export class Table<Row extends ObjectLiteral> {
   readonly #converted: readonly ColumnMetadata[];
   readonly #byProperty: ReadonlyMap<string, ColumnMetadata>;
   readonly #composed = new Map<string, Composed>();
+  readonly #sqlite: boolean;
+  readonly #onlyKey: boolean;
 
   constructor(source: DataSource, schema: EntitySchema<Row>) {
     this.#source = source;
@@ -44,6 +52,8 @@ export class Table<Row extends ObjectLiteral> {
     const metadata = source.getMetadata(schema);
     this.name = metadata.tableName;
     this.#columns = metadata.columns;
+    this.#sqlite = source.options.type === 'better-sqlite3';
+    this.#onlyKey = metadata.indices.every(({ isUnique }) => !isUnique);
     this.#converted = metadata.columns.filter(
       (column) => column.transformer !== undefined || column.type === 'simple-json',
     );
@@ -57,21 +67,27 @@ export class Table<Row extends ObjectLiteral> {
   async select(session: Session, where: Where<Row>, options: SelectOptions<Row> = {}): Promise<Row[]> {
     const parts = conditions(where, options.after);
     const order = Object.entries(options.order ?? {}) as [string, 'ASC' | 'DESC'][];
-    const shape = `select ${parts.shape} ${order.flat().join()} ${options.limit ?? ''}`;
+    const lock = options.lock === true && !this.#sqlite;
+    const shape = `select ${parts.shape} ${order.flat().join()} ${options.limit ?? ''} ${lock}`;
     const composed = this.#compose(shape, () => {
       const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
       for (const column of this.#columns) builder.addSelect(`t.${column.propertyName}`, column.propertyName);
       for (const text of parts.texts('t.')) builder.andWhere(text);
       for (const [property, direction] of order) builder.addOrderBy(`t.${property}`, direction);
       if (options.limit !== undefined) builder.limit(options.limit);
+      if (lock) builder.setLock('pessimistic_write');
       return builder.setParameters(parts.names).getQueryAndParameters();
     });
     const { rows } = await session.execute(composed.text, this.#bind(composed, parts.values));
     return rows.map((row) => this.#hydrate(row));
   }
 
-  async find(session: Session, where: Where<Row>): Promise<Row | null> {
-    return (await this.select(session, where, { limit: 1 }))[0] ?? null;
+  async find(
+    session: Session,
+    where: Where<Row>,
+    options: Pick<SelectOptions<Row>, 'lock'> = {},
+  ): Promise<Row | null> {
+    return (await this.select(session, where, { ...options, limit: 1 }))[0] ?? null;
   }
 
   async insert(session: Session, rows: readonly Row[]): Promise<void> {
@@ -80,13 +96,15 @@ export class Table<Row extends ObjectLiteral> {
     }
   }
 
-  /** Inserts the row unless one with its key is there. */
+  /** Inserts the row unless one with its key is there; for tables with no other unique columns. */
   insertMissing(session: Session, row: Row): Promise<void> {
+    this.#refuseOtherKeys();
     return this.#insert(session, 'insert missing', [row]);
   }
 
-  /** Inserts the row, or overwrites the one with its key. */
+  /** Inserts the row, or overwrites the one with its key; for tables with no other unique columns. */
   put(session: Session, row: Row): Promise<void> {
+    this.#refuseOtherKeys();
     return this.#insert(session, 'put', [row]);
   }
 
@@ -154,6 +172,15 @@ export class Table<Row extends ObjectLiteral> {
     return (await session.execute(composed.text, this.#bind(composed, bound))).affected;
   }
 
+  /** MariaDB's ON DUPLICATE KEY means any unique index: it would change the row that another key found. */
+  #refuseOtherKeys(): void {
+    if (this.#onlyKey) return;
+    throw new ServiceError({
+      code: 'internal.bug',
+      what: `rows of ${this.name} can be the same in more than their key`,
+    });
+  }
+
   async #insert(
     session: Session,
     verb: 'insert' | 'insert missing' | 'put',
@@ -170,12 +197,17 @@ export class Table<Row extends ObjectLiteral> {
         .into(this.#schema)
         .values(values as never)
         .updateEntity(false);
-      if (verb === 'insert missing') builder.orIgnore();
+      const keys = this.#columns.filter((column) => column.isPrimary).map((column) => column.databaseName);
+      if (verb === 'insert missing') {
+        // MariaDB's INSERT IGNORE would also ignore a broken foreign key, and cut a text that is too long.
+        if (this.#sqlite) builder.orIgnore();
+        else builder.orUpdate(keys, keys);
+      }
       if (verb === 'put') {
-        builder.orUpdate(
-          this.#columns.filter((column) => !column.isPrimary).map((column) => column.databaseName),
-          this.#columns.filter((column) => column.isPrimary).map((column) => column.databaseName),
-        );
+        const others = this.#columns
+          .filter((column) => !column.isPrimary)
+          .map((column) => column.databaseName);
+        builder.orUpdate(others, keys);
       }
       for (const i of rows.keys()) builder.setParameters(named(properties, `set${i}_`));
       return builder.getQueryAndParameters();

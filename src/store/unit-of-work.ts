@@ -1,12 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { QueryRunner } from 'typeorm';
-import type { Duration } from '../../plugin-api/index.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CodedError, type Duration } from '../../plugin-api/index.ts';
 import type { Tx } from '../core/storage/storage.ts';
-import { Mutex } from '../kernel/concurrency/mutex.ts';
 import { formatDuration } from '../kernel/clock/duration.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
-import { translateSqliteError } from './dialects/sqlite-errors.ts';
 import { Session } from './session.ts';
+import { TransactionLost, type Transactions } from './transactions.ts';
 
 interface Unit {
   readonly session: Session;
@@ -16,21 +15,34 @@ interface Unit {
 }
 
 export interface UnitOfWorkOptions {
-  readonly runner: QueryRunner;
+  readonly transactions: Transactions;
   readonly makeTx: (session: Session) => Tx;
-  /** How long one unit may stay open before it is rolled back: nothing else can be read or written meanwhile. */
+  /** How long one unit may stay open before it is rolled back: it may hold up others. */
   readonly timeout: Duration;
+  /**
+   * How long a unit is run again while the database is away. Null = others never get in between, because the units of all
+   * processes run one after the other: then no unit is ever run again.
+   */
+  readonly patience: Duration | null;
 }
 
+/** Runs of a unit that loses against others: with growing random pauses, of about two seconds in all. */
+const contentionRuns = 10;
 /**
- * Transactions over the one connection that TypeORM has to a SQLite file. Without an order of its own, a transaction begun
- * while another is open becomes a savepoint inside it, and is lost with it although it reported success (typeorm #1884).
- * So top-level units wait for each other in the order of asking, and whatever is called inside a unit joins it.
+ * Runs of a unit that ends in a conflict. What it had read may have been changed before it wrote, which it sees when it reads
+ * again; a conflict with something that the caller knew before stays one.
+ */
+const conflictRuns = 4;
+
+/**
+ * Units of work: each is one transaction, and whatever is called inside a unit joins it. Where several transactions are open
+ * at once, the database may refuse one for the sake of another: then the whole unit runs again, so that a unit must not keep
+ * anything of an earlier run.
  */
 export class UnitOfWork {
   readonly #options: UnitOfWorkOptions;
-  readonly #turns = new Mutex();
   readonly #current = new AsyncLocalStorage<Unit>();
+  readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
   constructor(options: UnitOfWorkOptions) {
@@ -40,7 +52,7 @@ export class UnitOfWork {
   async run<T>(work: (tx: Tx, session: Session) => Promise<T>): Promise<T> {
     const outer = this.#current.getStore();
     // Work that was begun in a unit but outlived it starts a unit of its own.
-    if (!outer?.session.open) return this.#turns.run(() => this.#runTop(work));
+    if (!outer?.session.open) return this.#runTop(work);
     try {
       return await work(outer.tx, outer.session);
     } catch (error) {
@@ -54,28 +66,61 @@ export class UnitOfWork {
     if (this.#current.getStore()?.session.open) {
       throw new ServiceError({ code: 'internal.bug', what: 'the storage was closed inside a unit of work' });
     }
-    await this.#turns.run(async () => {
-      this.#closed = true;
-    });
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
   }
 
   async #runTop<T>(work: (tx: Tx, session: Session) => Promise<T>): Promise<T> {
     if (this.#closed) throw new ServiceError({ code: 'store.unavailable', what: 'the storage is closed' });
-    const session = new Session(this.#options.runner);
-    const unit: Unit = { session, tx: this.#options.makeTx(session), failed: null };
-    // TypeORM's own transaction calls keep a depth that goes wrong when a COMMIT fails.
-    await this.#say('BEGIN');
+    const running = this.#options.patience === null ? this.#once(work) : this.#again(work);
+    this.#running.add(running);
     try {
-      const result = await this.#withinTimeout(() => this.#current.run(unit, () => work(unit.tx, session)));
-      if (unit.failed) throw unit.failed.error;
-      session.end();
-      await this.#say('COMMIT');
-      return result;
-    } catch (error) {
-      session.end();
-      await this.#rollBack();
-      throw error;
+      return await running;
+    } finally {
+      this.#running.delete(running);
     }
+  }
+
+  async #again<T>(work: (tx: Tx, session: Session) => Promise<T>): Promise<T> {
+    const began = performance.now();
+    for (let runs = 1; ; runs += 1) {
+      try {
+        return await this.#once(work);
+      } catch (error) {
+        const pause = this.#pauseAfter(error, runs, performance.now() - began);
+        if (pause === null) throw error;
+        await sleep(pause);
+      }
+    }
+  }
+
+  /** Milliseconds to wait before the unit runs again; null = it does not. Random, so that two do not meet again. */
+  #pauseAfter(error: unknown, runs: number, elapsed: number): number | null {
+    const lost = error instanceof TransactionLost ? error.why : null;
+    if (lost === 'outage')
+      return elapsed < this.#options.patience! ? 50 + Math.random() * Math.min(100 * 2 ** runs, 1_000) : null;
+    const conflict = error instanceof CodedError && error.code === 'store.conflict';
+    if (lost === null && !conflict) return null;
+    if (runs >= (conflict ? conflictRuns : contentionRuns)) return null;
+    return Math.random() * Math.min(5 * 2 ** runs, 1_000);
+  }
+
+  #once<T>(work: (tx: Tx, session: Session) => Promise<T>): Promise<T> {
+    return this.#options.transactions.within(async (transaction) => {
+      const session = new Session(transaction);
+      const unit: Unit = { session, tx: this.#options.makeTx(session), failed: null };
+      try {
+        const result = await this.#withinTimeout(() => this.#current.run(unit, () => work(unit.tx, session)));
+        if (unit.failed) throw unit.failed.error;
+        if (session.lost) throw session.lost;
+        return result;
+      } catch (error) {
+        // Whatever the work made of it: this is why it failed.
+        throw session.lost ?? error;
+      } finally {
+        session.end();
+      }
+    });
   }
 
   /**
@@ -100,23 +145,6 @@ export class UnitOfWork {
       return await Promise.race([work(), expired]);
     } finally {
       clearTimeout(timer);
-    }
-  }
-
-  async #say(statement: string): Promise<void> {
-    try {
-      await this.#options.runner.query(statement);
-    } catch (error) {
-      throw translateSqliteError(error);
-    }
-  }
-
-  async #rollBack(): Promise<void> {
-    try {
-      await this.#options.runner.query('ROLLBACK');
-    } catch {
-      // After some failures (disk full, I/O error) SQLite has rolled back already and refuses to do so again
-      // (sqlite.org/lang_transaction.html); the failure itself is on its way to the caller.
     }
   }
 }

@@ -28,7 +28,7 @@ describe('a database file and the processes that use it', () => {
   const open = (): Promise<SqlStorage> =>
     openStorage({ type: 'sqlite', file, key: { base64: new Secret(key) }, clock: new SystemClock() });
   const start = (...args: string[]): Child => {
-    const child = runChild('writer.ts', [file, key, ...args]);
+    const child = runChild('writer.ts', [JSON.stringify({ type: 'sqlite', file }), key, ...args]);
     children.push(child);
     return child;
   };

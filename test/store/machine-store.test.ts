@@ -56,6 +56,16 @@ describe('machine store', () => {
     });
   });
 
+  it('tells by itself whether a machine is withheld', async () => {
+    await insert(machine(1));
+    await insert(machine(2, { quarantine: null }));
+    await storage.run(async ({ machines }) => {
+      assert.equal(await machines.isWithheld(machineId(1)), true);
+      assert.equal(await machines.isWithheld(machineId(2)), false);
+      assert.equal(await machines.isWithheld(machineId(3)), null);
+    });
+  });
+
   it('lists by hostname, each with its own parts in their order', async () => {
     for (const n of [3, 1, 2]) await insert(machine(n, n === 2 ? bare : {}));
     assert.deepEqual(await storage.run((tx) => tx.machines.list()), [

@@ -1,34 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { migrations } from '../../migrations/index.ts';
-import { schemas } from '../../src/store/schema/index.ts';
-import { openSqliteHandle } from '../../src/store/sqlite-handle.ts';
+import { emptySource } from './empty-source.ts';
 
 describe('migrations', () => {
-  let directory: string;
   let source: DataSource;
+  let remove: () => Promise<void>;
 
   before(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'csbm-migrate-'));
-    source = new DataSource({
-      type: 'better-sqlite3',
-      database: join(directory, 'test.db'),
-      driver: function Handle(file: string) {
-        return openSqliteHandle(file);
-      },
-      entities: [...schemas],
-      migrations: [...migrations],
-      migrationsTableName: 'migration',
-    });
+    ({ source, remove } = await emptySource());
     await source.initialize();
   });
 
   after(async () => {
     await source.destroy();
-    rmSync(directory, { recursive: true });
+    await remove();
   });
 
   const drift = async (): Promise<string[]> =>
@@ -36,7 +22,9 @@ describe('migrations', () => {
   const tables = async (): Promise<string[]> =>
     (
       await source.query<{ name: string }[]>(
-        `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
+        source.options.type === 'mariadb'
+          ? 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1'
+          : `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
       )
     ).map(({ name }) => name);
 
@@ -55,7 +43,7 @@ describe('migrations', () => {
     assert.deepEqual(await drift(), []);
     assert.deepEqual(await tables(), made);
     assert.deepEqual(await source.runMigrations({ transaction: 'each' }), []);
-  });
+  }).timeout(60_000);
 
   it('hold a table for every word of the design', async () => {
     const words = [
@@ -66,6 +54,20 @@ describe('migrations', () => {
     const made = await tables();
     assert.deepEqual(
       words.filter((word) => !made.includes(word)),
+      [],
+    );
+  });
+
+  it('leave no text that ends at 64 KiB, and no key that compares by anything but its bytes', async function () {
+    if (source.options.type !== 'mariadb') this.skip();
+    const columns = await source.query<Record<string, string>[]>(
+      `SELECT CONCAT(table_name, '.', column_name) AS name, data_type AS type, collation_name AS collation
+         FROM information_schema.columns
+        WHERE table_schema = DATABASE() AND collation_name IS NOT NULL AND table_name <> 'migration'`,
+    );
+    assert.ok(columns.length > 100);
+    assert.deepEqual(
+      columns.filter(({ type, collation }) => type === 'text' || collation !== 'utf8mb4_nopad_bin'),
       [],
     );
   });

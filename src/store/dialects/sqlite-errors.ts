@@ -50,6 +50,11 @@ export function sqliteErrorName(error: unknown): string | null {
   return typeof code === 'string' && code.startsWith('SQLITE_') ? code : null;
 }
 
+/** A failure in words; SQLite names columns, never values. */
+export function describeSqliteError(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /**
  * Any failure of the database as a coded error. TypeORM's own error is dropped on the way, because it carries the
  * statement's parameters, and these may be secrets.

@@ -1,5 +1,5 @@
 import type { FirstBootData } from '../../../plugin-api/index.ts';
-import type { Deployment } from '../../core/claim/deployment.ts';
+import type { Deployment, ShownDeployment } from '../../core/claim/deployment.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
 import type { DeploymentStore } from '../../core/storage/storage.ts';
 import type { DeploymentRow } from '../schema/claim.ts';
@@ -39,11 +39,11 @@ export class SqlDeploymentStore implements DeploymentStore {
     return rows.map((row) => this.#toDeployment(row));
   }
 
-  async currentOfMachines(machineIds: readonly MachineId[]): Promise<readonly Deployment[]> {
+  async currentOfMachines(machineIds: readonly MachineId[]): Promise<readonly ShownDeployment[]> {
     const rows = await this.#tables.deployment.select(this.#session, {
       currentMachineId: inSteps(machineIds),
     });
-    return rows.map((row) => this.#toDeployment(row));
+    return rows.map(shownDeployment);
   }
 
   async insert(deployment: Deployment): Promise<void> {
@@ -81,20 +81,26 @@ export class SqlDeploymentStore implements DeploymentStore {
 
   #toDeployment(row: DeploymentRow): Deployment {
     return {
-      id: row.id,
-      machineId: row.machineId as MachineId,
-      externalId: row.externalId,
-      image: row.image,
-      nicPlan: row.nicPlan,
+      ...shownDeployment(row),
       firstBoot: JSON.parse(this.#sealer.open(row.firstBoot, placeOf(row.id))) as FirstBootData,
-      network: row.network,
-      state: row.state,
-      evidence: row.evidence,
-      createdAt: row.createdAt,
-      endedAt: row.endedAt,
-      version: row.version,
     };
   }
+}
+
+function shownDeployment(row: DeploymentRow): ShownDeployment {
+  return {
+    id: row.id,
+    machineId: row.machineId as MachineId,
+    externalId: row.externalId,
+    image: row.image,
+    nicPlan: row.nicPlan,
+    network: row.network,
+    state: row.state,
+    evidence: row.evidence,
+    createdAt: row.createdAt,
+    endedAt: row.endedAt,
+    version: row.version,
+  };
 }
 
 const placeOf = (id: string) => ({ table: 'deployment', row: id, field: 'first_boot' });

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Secret, type Mac } from '../../../plugin-api/index.ts';
 import type { BmcRecord, CloudPlace, Machine, MachineId, ShownMachine } from '../../core/machine/machine.ts';
 import type { MachinePlace } from '../../core/access/scope.ts';
-import type { MachineStore } from '../../core/storage/storage.ts';
+import type { MachineFilter, MachineStore } from '../../core/storage/storage.ts';
 import type { DiskRow, InterfaceRow, MachineRow } from '../schema/machine.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { Session } from '../session.ts';
@@ -39,6 +39,11 @@ export class SqlMachineStore implements MachineStore {
     return this.#findOne({ bmcHost: host, bmcPort: port });
   }
 
+  async isWithheld(id: MachineId): Promise<boolean | null> {
+    const row = await this.#tables.machine.find(this.#session, { id });
+    return row && row.quarantine !== null;
+  }
+
   /** Three queries whatever their number: machines, interfaces, disks. */
   async list(): Promise<readonly Machine[]> {
     const rows = await this.#tables.machine.select(this.#session, {}, { order: { hostname: 'ASC' } });
@@ -48,15 +53,34 @@ export class SqlMachineStore implements MachineStore {
     return rows.map((row) => this.#toMachine(row, nics.get(row.id) ?? [], disks.get(row.id) ?? []));
   }
 
-  async page(after: string | null, limit: number): Promise<readonly ShownMachine[]> {
+  async page(
+    after: string | null,
+    limit: number,
+    { pools, states, architectures }: MachineFilter = {},
+  ): Promise<readonly ShownMachine[]> {
     const order = { hostname: 'ASC' } as const;
     const options = { order, limit, ...(after !== null && { after: { hostname: after } }) };
-    return this.#shown(await this.#tables.machine.select(this.#session, {}, options));
+    const where: Where<MachineRow> = {
+      ...(pools && { pool: inSteps(pools) }),
+      ...(states && { state: inSteps(states) }),
+      ...(architectures && { architecture: inSteps(architectures) }),
+    };
+    return this.#shown(await this.#tables.machine.select(this.#session, where, options));
   }
 
   async shown(ids: readonly MachineId[]): Promise<readonly ShownMachine[]> {
     const order = { hostname: 'ASC' } as const;
     return this.#shown(await this.#tables.machine.select(this.#session, { id: inSteps(ids) }, { order }));
+  }
+
+  async idsOfHostnames(hostnames: readonly string[]): Promise<readonly MachineId[]> {
+    const rows = await this.#tables.machine.select(this.#session, { hostname: inSteps(hostnames) });
+    return rows.map(({ id }) => id as MachineId);
+  }
+
+  async idsOfMacs(macs: readonly Mac[]): Promise<readonly MachineId[]> {
+    const rows = await this.#tables.interface.select(this.#session, { mac: inSteps(macs) });
+    return [...new Set(rows.map(({ machineId }) => machineId as MachineId))];
   }
 
   /** Opening a sealed password costs more than everything else about a machine. */

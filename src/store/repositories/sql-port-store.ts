@@ -72,7 +72,7 @@ export class SqlPortStore implements PortStore {
     record: Pick<PortRecord, 'switch' | 'port' | 'observed' | 'observedVersion' | 'observedAt'>,
   ): Promise<void> {
     const place = { switch: record.switch, port: record.port };
-    const before = await this.#tables.portState.find(this.#session, place);
+    const before = await this.#tables.portState.find(this.#session, place, { lock: true });
     if (!before) return;
     const newer = (record.observedAt ?? 0) >= (before.observedAt ?? 0);
     await this.#tables.portState.update(

@@ -34,6 +34,14 @@ export class SqlPrincipalStore implements PrincipalStore {
     return (await this.#tables.principal.update(this.#session, { revokedAt: at }, where)) === 1;
   }
 
+  async reinstate(principal: PrincipalRecord): Promise<boolean> {
+    const { name, ...row } = principal;
+    const known = await this.findByName(name);
+    if (!known || known.revokedAt === null) return false;
+    const where = { name, revokedAt: known.revokedAt };
+    return (await this.#tables.principal.update(this.#session, row, where)) === 1;
+  }
+
   async replaceToken(name: string, tokenHash: string, expiresAt: number | null): Promise<boolean> {
     const where = { name, revokedAt: null };
     return (await this.#tables.principal.update(this.#session, { tokenHash, expiresAt }, where)) === 1;

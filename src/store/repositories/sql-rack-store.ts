@@ -1,11 +1,13 @@
 import { Secret, type Clock, type Mac, type PortId, type VlanId } from '../../../plugin-api/index.ts';
 import type { Switch, Wire } from '../../core/rack/wiring.ts';
 import type { RackStore } from '../../core/storage/storage.ts';
-import type { SwitchRow } from '../schema/rack.ts';
+import type { SwitchRow, WireRow } from '../schema/rack.ts';
 import type { Sealer } from '../secrets/sealer.ts';
 import type { Session } from '../session.ts';
+import type { Where } from '../table.ts';
 import type { Tables } from '../tables.ts';
 import { expectOne } from './expect-one.ts';
+import { inSteps } from './in-steps.ts';
 
 /** The one row of `rack_config`. */
 const configId = 'current';
@@ -34,13 +36,16 @@ export class SqlRackStore implements RackStore {
   }
 
   async wires(): Promise<readonly Wire[]> {
-    const rows = await this.#tables.wire.select(this.#session, {}, { order: { position: 'ASC' } });
-    return rows.map((row) => ({
-      switch: row.switch,
-      port: row.port as PortId,
-      mac: row.mac as Mac,
-      server: row.server,
-    }));
+    return this.#wires({});
+  }
+
+  async wiresOf(macs: readonly Mac[]): Promise<readonly Wire[]> {
+    return this.#wires({ mac: inSteps(macs) });
+  }
+
+  async #wires(where: Where<WireRow>): Promise<readonly Wire[]> {
+    const rows = await this.#tables.wire.select(this.#session, where, { order: { position: 'ASC' } });
+    return rows.map(toWire);
   }
 
   async configText(): Promise<string | null> {
@@ -56,7 +61,7 @@ export class SqlRackStore implements RackStore {
       text: this.#sealer.seal(text, configPlace),
       uploadedAt: this.#clock.now(),
     });
-    const before = await table.select(this.#session, {});
+    const before = await table.select(this.#session, {}, { lock: true });
     const versions = new Map(before.map((row) => [row.name, row.version]));
     for (const name of new Set(switches.map((s) => s.fabric)))
       await fabric.insertMissing(this.#session, { name });
@@ -143,6 +148,10 @@ export class SqlRackStore implements RackStore {
       version: row.version,
     };
   }
+}
+
+function toWire(row: WireRow): Wire {
+  return { switch: row.switch, port: row.port as PortId, mac: row.mac as Mac, server: row.server };
 }
 
 const configPlace = { table: 'rack_config', row: configId, field: 'text' };

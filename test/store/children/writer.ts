@@ -1,13 +1,13 @@
-// Opens the database file of its first argument, says `open`, and then inserts alarms for ever, printing the number of each
-// when it is committed. The second argument is the first number; without it nothing is written and the file is only held.
+// Opens the database of its first argument (JSON, as openStorage takes it), says `open`, and then inserts alarms for ever,
+// printing the number of each when it is committed. The third argument is the first number; without it nothing is written and
+// the database is only held.
 import { Secret } from '../../../plugin-api/index.ts';
 import { SystemClock } from '../../../src/kernel/clock/system-clock.ts';
-import { openStorage } from '../../../src/store/open-storage.ts';
+import { openStorage, type StorageOptions } from '../../../src/store/open-storage.ts';
 
-const [file, key, first] = process.argv.slice(2);
+const [database, key, first] = process.argv.slice(2);
 const storage = await openStorage({
-  type: 'sqlite',
-  file: file!,
+  ...(JSON.parse(database!) as StorageOptions),
   key: { base64: new Secret(key!) },
   clock: new SystemClock(),
 });

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { destroyCommand, startCommand } from '../../../lab/management-server/commands.ts';
+import { localStage } from '../../support/local-stage.ts';
+import { MariadbServer } from '../../support/mariadb-server.ts';
+import { requirePeer } from '../../support/peers.ts';
+import { until } from '../../support/until.ts';
+
+describe('a service whose MariaDB goes away', function () {
+  this.timeout(120_000);
+  let server: MariadbServer | null = null;
+  let close: (() => Promise<void>) | null = null;
+
+  before(async function () {
+    requirePeer(this, 'mariadbd');
+    server = await MariadbServer.start();
+    await server.ask('CREATE DATABASE csbm');
+  });
+  after(async () => {
+    await close?.();
+    await server?.stop();
+  });
+
+  it('ends the Start that was under way, and goes on with everything, once it is back', async () => {
+    const opened = await localStage({
+      pingInterval: 3_600,
+      env: {
+        CSBM_STORE_TYPE: 'mariadb',
+        CSBM_STORE_MARIADB_SOCKET: server!.socket,
+        CSBM_STORE_MARIADB_DATABASE: 'csbm',
+        CSBM_STORE_MARIADB_USER: 'root',
+        // Short, so that everything meets an outage that it cannot sit out.
+        CSBM_STORE_MARIADB_PATIENCE: '100ms',
+      },
+    });
+    close = opened.close;
+    const { stage } = opened;
+    const host = await stage.host('server-1');
+    const { machine } = stage.floor.find('server-1');
+    let installs = 0;
+    machine.events.on('installing', () => (installs += 1));
+    const instance = stage.instance('i-2-1-VM');
+
+    const first = stage.cloud.send(host, [startCommand(instance)], { timeout: 90_000 });
+    await until(() => installs > 0, 'the install to begin');
+    await server!.end('SIGKILL');
+    await until(
+      () => readFileSync(stage.serviceLog, 'utf8').includes('heartbeat failed'),
+      'the operation to meet the outage',
+    );
+    await server!.begin();
+
+    const [answer] = await first;
+    assert.equal(answer?.result, true, answer?.details ?? '');
+    await until(() => stage.floor.table()[0]!.leases.length > 0, 'the tenant on the network');
+    assert.equal(installs, 1);
+
+    // What works in the background is alive too.
+    machine.losePower();
+    await until(
+      () =>
+        stage.cloud
+          .pings(host)
+          .some(({ outOfBand, report }) => outOfBand && report?.get(instance.name) === 'PowerOff'),
+      'the power to be read',
+    );
+    const [destroyed] = await stage.cloud.send(host, [destroyCommand(instance)], { timeout: 60_000 });
+    assert.equal(destroyed?.result, true, destroyed?.details ?? '');
+    assert.deepEqual(stage.floor.oracle.violations, []);
+  });
+});
