@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SOURCES := $(shell find src plugin-api rack-config migrations lab -type f -name '*.ts' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check lint format types laws test bench docs demo demo-stop adapter ramdisk image-tiny e2e clean
+.PHONY: help build check lint format types laws test test-mysql bench docs demo demo-stop adapter ramdisk image-tiny e2e clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,14 @@ check: lint format types laws ## lint, format, types, import law
 
 test: build ## run all tests (EXCEPT="glob glob" leaves some out)
 	mocha 'test/**/*.test.ts' $(foreach glob,$(EXCEPT),--ignore '$(glob)')
+
+# MariaDB as a plain process in a temporary folder: the storage on it, what works on the storage, and instances' lives.
+test-mysql: build ## run the tests of the storage, and a choice of others, on Debian's MariaDB
+	node --import tsx test/support/with-mariadb.ts mocha \
+	  'test/store/*-store.test.ts' test/store/small-stores.test.ts test/store/keys.test.ts test/store/migrations.test.ts \
+	  test/store/unit-of-work.test.ts 'test/store/mariadb/*.test.ts' test/operations/access/access.test.ts \
+	  'test/operations/networks/*.test.ts' 'test/operations/reconcile/*.test.ts' test/regressions/a-refusal-of-an-earlier-run-is-forgotten.test.ts \
+	  test/scenario/law.test.ts test/scenario/crash.test.ts
 
 # Never part of `make test`: it measures, for minutes, and wants the machine to itself. docs/bench.md
 bench: node_modules/.installed ## measure against the field's own programs (ONLY=name, JSON=1, STRICT=1)

@@ -1,6 +1,7 @@
 import type { DeviceContext } from './device-context.ts';
 import type { Evidence, JsonObject } from './evidence.ts';
 import type { Mac } from './mac.ts';
+import type { BmcTarget } from './power.ts';
 import type { VlanId } from './vlan-id.ts';
 
 /** What an engine does to a machine that boots its ramdisk. */
@@ -22,35 +23,56 @@ export interface EngineImage {
   readonly rawBytes: number;
 }
 
-/** One interface as the installed OS shall have it. */
-export type NicPlanEntry =
-  | {
-      readonly kind: 'bond';
-      readonly name: string;
-      readonly mode: 'active-backup';
-      /** Hardware MACs of the members. */
-      readonly members: readonly Mac[];
-      /** MAC that CloudStack allotted to the default NIC. */
-      readonly mac: Mac;
-      readonly dhcp: boolean;
-    }
-  | {
-      readonly kind: 'nic';
-      readonly name: string;
-      readonly hardware: Mac;
-      readonly mac: Mac;
-      readonly dhcp: boolean;
-    }
-  | {
-      readonly kind: 'vlan';
-      readonly name: string;
-      readonly link: string;
-      readonly vlan: VlanId;
-      readonly mac: Mac;
-      readonly dhcp: boolean;
-    };
+/** How a bond spreads what it sends over its members, as Linux and MAAS name it. */
+export const bondModes = [
+  'balance-rr',
+  'active-backup',
+  'balance-xor',
+  'broadcast',
+  '802.3ad',
+  'balance-tlb',
+  'balance-alb',
+] as const;
 
-/** The NIC plan of a deployment: first the link (bond or NIC), then VLAN interfaces on it. */
+export type BondMode = (typeof bondModes)[number];
+
+/** What an interface has besides its MAC; absent = as the OS does it by itself. */
+export interface NicSettings {
+  /** Fixed addresses with the length of their prefix, besides DHCP or instead of it: `10.1.0.5/24`. */
+  readonly addresses?: readonly string[];
+  /** Where default routes of the fixed addresses lead; in a whole plan there is at most one for IPv4 and one for IPv6. */
+  readonly gateways?: readonly string[];
+  readonly nameservers?: readonly string[];
+  /** Bytes. */
+  readonly mtu?: number;
+}
+
+/** Tuning of a bond; absent = as the OS does it by itself. */
+export interface BondSettings {
+  /** Milliseconds between two looks at the members' links. */
+  readonly miimon?: number;
+  /** Milliseconds. */
+  readonly upDelay?: number;
+  readonly downDelay?: number;
+  readonly gratuitousArp?: number;
+  readonly lacpRate?: string;
+  readonly hashPolicy?: string;
+}
+
+/** One interface as the installed OS shall have it. */
+export type NicPlanEntry = NicSettings & { readonly mac: Mac; readonly dhcp: boolean } & (
+    | ({
+        readonly kind: 'bond';
+        readonly name: string;
+        readonly mode: BondMode;
+        /** Hardware MACs of the members. */
+        readonly members: readonly Mac[];
+      } & BondSettings)
+    | { readonly kind: 'nic'; readonly name: string; readonly hardware: Mac }
+    | { readonly kind: 'vlan'; readonly name: string; readonly link: string; readonly vlan: VlanId }
+  );
+
+/** The NIC plan of a deployment: first the links (bonds and NICs), then VLAN interfaces on them. */
 export type NicPlan = readonly NicPlanEntry[];
 
 export interface FirstBootData {
@@ -110,7 +132,14 @@ interface OrderBase {
 }
 
 export type PhaseOrder =
-  | (OrderBase & { readonly phase: 'commission' })
+  | (OrderBase & {
+      readonly phase: 'commission';
+      /** For an engine that drives power itself and does not know the machine yet. */
+      readonly bmc?: BmcTarget | undefined;
+      /** As the enrolment said, in Linux's words: `x86_64`. */
+      readonly architecture?: string | undefined;
+      readonly firmware?: 'legacy' | 'efi' | undefined;
+    })
   | (OrderBase & {
       readonly phase: 'deploy';
       readonly image: string;
@@ -119,6 +148,8 @@ export type PhaseOrder =
       readonly rootDisk: RootDiskHint;
       /** Disks of the inventory: the root disk is chosen among them. */
       readonly disks: readonly DiskFacts[];
+      /** Marks for an engine that keeps such of its own: whose machine it is, say. */
+      readonly tags?: readonly string[] | undefined;
     })
   | (OrderBase & {
       readonly phase: 'erase';
@@ -197,6 +228,16 @@ export interface StoredImage extends EngineImage {
   readonly storedBytes: number;
   /** SHA-256 of the stored file, hex. */
   readonly sha256: string;
+}
+
+/**
+ * What an engine remembers of an order over restarts of the service; operations keep it. A machine's new order takes the place
+ * of what was remembered of its last one. Never a secret.
+ */
+export interface OrderNotes {
+  get(orderId: string): Promise<JsonObject | null>;
+  put(orderId: string, machineId: string, note: JsonObject): Promise<void>;
+  remove(orderId: string): Promise<void>;
 }
 
 export interface DeployHost extends DeviceContext {

@@ -175,6 +175,51 @@ export const deviceCodes = {
     meaning: "Two askers wanted the same machine's boot order; neither is trusted",
     remedy: 'find who else asks on the provisioning network',
   },
+  'maas.unreachable': {
+    retry: 'later',
+    meaning: 'The upstream MAAS does not answer, or fails',
+    remedy: 'check address, TLS and the state of MAAS; the machine is looked up before anything is repeated',
+  },
+  'maas.busy': {
+    retry: 'later',
+    meaning: 'The upstream MAAS cannot do it now',
+    remedy: 'wait; see what MAAS said',
+  },
+  'maas.credentials': {
+    retry: 'operator',
+    meaning: 'The upstream MAAS refused the API key, or its user may not do that',
+    remedy: 'give the service the key of an administrator of that MAAS',
+  },
+  'maas.refused': {
+    retry: 'never',
+    meaning: 'The upstream MAAS refused a call',
+    remedy: 'see what MAAS said',
+  },
+  'maas.state': {
+    retry: 'operator',
+    meaning: 'The machine is in a state in MAAS in which this cannot be done',
+    remedy: 'look at the machine in MAAS; it may have been changed there',
+  },
+  'maas.answer': {
+    retry: 'operator',
+    meaning: 'What answers at the address of the upstream MAAS does not answer like MAAS',
+    remedy: 'check the address, and the version of MAAS',
+  },
+  'maas.machine-taken': {
+    retry: 'operator',
+    meaning: 'Somebody else holds the machine in MAAS',
+    remedy: 'release it in MAAS, or enrol another machine',
+  },
+  'maas.machine-ambiguous': {
+    retry: 'operator',
+    meaning: 'The NICs or the BMC of one machine belong to more than one in MAAS',
+    remedy: 'correct the enrolment, or the machines in MAAS',
+  },
+  'maas.machine-lost': {
+    retry: 'operator',
+    meaning: 'The machine was removed, released or ordered anew in MAAS behind our back',
+    remedy: 'find out who did it; erase the machine before it is used again',
+  },
 } as const satisfies Record<string, { retry: Retry; meaning: string; remedy: string }>;
 
 export type DeviceCode = keyof typeof deviceCodes;

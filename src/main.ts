@@ -8,6 +8,7 @@ import {
   minutes,
   seconds,
   type Clock,
+  type DeployEngine,
   type ImageCatalogue,
   type SwitchDriver,
 } from '../plugin-api/index.ts';
@@ -27,10 +28,15 @@ import { CertificateIssuer } from './api/cloudstack-api/certificate-issuer.ts';
 import { CloudInstances } from './api/cloudstack-api/cloud-instances.ts';
 import { directApp } from './api/cloudstack-direct/direct-app.ts';
 import { HostIndex } from './api/cloudstack-direct/host-index.ts';
+import { maasDoor } from './api/maas/maas-door.ts';
 import type { Config } from './config/config.ts';
 import { scaled } from './config/section/timings.ts';
 import type { MachineId } from './core/machine/machine.ts';
+import type { Storage } from './core/storage/storage.ts';
+import { createMaasEngine } from './drivers/deploy/maas/maas-engine.ts';
+import { maasSettings } from './drivers/deploy/maas/maas-settings.ts';
 import { createNativeEngine } from './drivers/deploy/native/native-engine.ts';
+import { noCloudFiles } from './drivers/deploy/native/nocloud.ts';
 import { ProvisioningNetwork } from './drivers/deploy/native/provisioning/provisioning-network.ts';
 import {
   bootFiles,
@@ -47,18 +53,26 @@ import { Metrics } from './kernel/metrics/metrics.ts';
 import { TlsFiles } from './kernel/net/tls-files.ts';
 import { close, createWebServer, listen } from './kernel/net/web-server.ts';
 import { Access } from './operations/access.ts';
+import { Allocations } from './operations/allocations.ts';
+import { ApiKeys } from './operations/api-keys.ts';
 import { BootConversationService } from './operations/boot/boot-conversations.ts';
+import { ensureDefaultRecords } from './operations/default-records.ts';
 import { imageFileFault } from './operations/image-file-fault.ts';
 import { ImageLibrary } from './operations/images/image-library.ts';
 import type { ExecutionHooks } from './operations/journal/execution.ts';
 import { Machines } from './operations/machines.ts';
 import type { OperationEvents } from './operations/operation-events.ts';
+import { ensureNetworks, networkOf } from './operations/networks.ts';
 import { Operations } from './operations/operations.ts';
+import { StoredOrderNotes } from './operations/order-notes.ts';
+import { Pools } from './operations/pools.ts';
+import { Profiles } from './operations/profiles.ts';
 import { PortService } from './operations/ports/port-service.ts';
 import { PowerPoller, pollSettings } from './operations/power/power-poller.ts';
 import { PowerService } from './operations/power/power-service.ts';
 import { Racks } from './operations/racks.ts';
 import { InstanceReconciler } from './operations/reconcile/instance-reconciler.ts';
+import { Users } from './operations/users.ts';
 import type { World } from './operations/world.ts';
 import { openStorage } from './store/open-storage.ts';
 
@@ -71,6 +85,8 @@ export interface ServiceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Observes the journal at the points where a crash may cut: for crash tests. */
   readonly hooks?: ExecutionHooks;
+  /** Deploy engines besides the configured ones: for tests. */
+  readonly engines?: readonly DeployEngine[];
 }
 
 export interface Service {
@@ -78,8 +94,18 @@ export interface Service {
   readonly bootUrl: string;
   /** Of CloudStack's direct-connect resource; null = not enabled. */
   readonly directUrl: string | null;
+  /** Of the MAAS API, without `/MAAS`; null = not enabled. */
+  readonly maasUrl: string | null;
   /** File with the first administrator's token, when this start made one. */
   readonly adminTokenFile: string | null;
+  /** What the doors act through: for tests that are a door of their own. */
+  readonly inside: {
+    readonly storage: Storage;
+    readonly operations: Operations;
+    readonly allocations: Allocations;
+    readonly profiles: Profiles;
+    readonly pools: Pools;
+  };
   /** Looks at the files of certificates now, instead of in a while. */
   reload(): void;
   /** Stops taking commands, leaves operations in the journal, closes everything. */
@@ -87,7 +113,13 @@ export interface Service {
 }
 
 /** Puts the service together and starts it: storage, drivers, operations, then the doors. */
-export async function startService({ config, log, env, hooks }: ServiceOptions): Promise<Service> {
+export async function startService({
+  config,
+  log,
+  env,
+  hooks,
+  engines: more = [],
+}: ServiceOptions): Promise<Service> {
   const clock = new SystemClock();
   const timings = scaled(config.timings);
   const metrics = new Metrics(true);
@@ -104,10 +136,13 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
   const bootTls = tlsOf(config.boot.tls);
   const adminTls = tlsOf(config.http.tls);
   const directTls = tlsOf(config.cloudstack.direct.tls);
+  const maasTls = tlsOf(config.maas.tls);
+  const upstreams = Object.entries(config.deploy.maas).map(
+    ([name, settings]) => [name, maasSettings(name, settings, secrets)] as const,
+  );
 
   const storage = await openStorage({
-    type: 'sqlite',
-    file: config.store.file,
+    ...databaseOf(config),
     key: config.secrets.key ? { base64: config.secrets.key } : { file: config.secrets.keyFile },
     clock,
     log,
@@ -152,7 +187,13 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     { ...context, conversations: boots, imageCatalogue },
     config.provisioning.settings,
   );
-  const engines = new Map([[native.type, native]]);
+  const maasHost = { ...context, notes: new StoredOrderNotes(storage), firstBootFiles: noCloudFiles };
+  const maasEngines = upstreams.map(([name, settings]) =>
+    createMaasEngine(maasHost, settings, name === 'default' ? 'maas' : `maas:${name}`),
+  );
+  const engines = new Map(
+    [native, ...maasEngines, ...more].map((engine): [string, DeployEngine] => [engine.type, engine]),
+  );
   const world: World = {
     storage,
     clock,
@@ -184,8 +225,19 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
     ...(hooks && { hooks }),
   });
   const machines = new Machines(world);
-  const racks = new Racks(storage, switchTypes, secrets);
+  const { address } = config.provisioning.network;
+  const addresses = address ? { cidr: networkOf(address) } : null;
+  const racks = new Racks(storage, switchTypes, secrets, addresses);
+  await storage.run(async (tx) => {
+    await ensureNetworks(tx, addresses);
+    await ensureDefaultRecords(tx);
+  });
   const access = new Access(storage, clock);
+  const users = new Users(storage, clock, access);
+  const keys = new ApiKeys(storage, clock);
+  const pools = new Pools(storage);
+  const profiles = new Profiles(storage);
+  const allocations = new Allocations(world, operations, pools);
   const adminTokenFile = await access.ensureFirstAdmin(config.admin.token ?? null, config.admin.tokenFile);
   await images.start();
 
@@ -362,8 +414,33 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
       : null;
   const directUrl = directServer && (await listen(directServer, direct.host, direct.port));
 
+  // MAAS's clients: people and programs that allocate machines for themselves.
+  const maasServer = config.maas.enabled
+    ? createWebServer(
+        maasDoor({
+          storage,
+          operations,
+          machines,
+          allocations,
+          pools,
+          keys,
+          users,
+          images,
+          power: world.power,
+          engines,
+          clock,
+          log,
+          settings: config.maas,
+        }),
+        { tls: maasTls, keepAliveTimeout: seconds(65) },
+      )
+    : null;
+  const maasUrl = maasServer && (await listen(maasServer, config.maas.host, config.maas.port));
+
   const admin = adminApp({
     access,
+    keys,
+    users,
     machines,
     operations,
     racks,
@@ -392,13 +469,15 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
   const adminUrl = await listen(adminServer, config.http.host, config.http.port);
   provisioning?.start();
   for (const files of tlsFiles) files.watch();
-  log.info({ adminUrl, bootUrl, recovered }, 'csbm is up');
+  log.info({ adminUrl, bootUrl, maasUrl, recovered }, 'csbm is up');
 
   return {
     adminUrl,
     bootUrl,
     directUrl,
+    maasUrl,
     adminTokenFile,
+    inside: { storage, operations, allocations, profiles, pools },
     reload: () => {
       for (const files of tlsFiles) files.look();
     },
@@ -409,7 +488,12 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
       await watched;
       await Promise.all([poller.stop(), consoles.close()]);
       await provisioning?.stop();
-      await Promise.all([close(adminServer), close(bootServer), directServer && close(directServer)]);
+      await Promise.all([
+        close(adminServer),
+        close(bootServer),
+        directServer && close(directServer),
+        maasServer && close(maasServer),
+      ]);
       await sender?.close();
       await images.stop();
       await operations.stop();
@@ -418,6 +502,13 @@ export async function startService({ config, log, env, hooks }: ServiceOptions):
       log.info('csbm is down');
     },
   };
+}
+
+function databaseOf({ store: { type, file, mariadb } }: Config) {
+  if (type === 'sqlite') return { type, file } as const;
+  const { socket, host, port, tls, ...settings } = mariadb;
+  const place = socket === undefined ? { host, port, tls: tls.enabled ? tls : null } : { socket };
+  return { type, place, ...settings } as const;
 }
 
 function cloudApi(config: Config, clock: Clock, log: Log): ApiClient | null {

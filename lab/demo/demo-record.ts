@@ -17,6 +17,8 @@ export interface KnownProcess {
 export interface DemoRecord {
   readonly demo: KnownProcess;
   readonly service: KnownProcess | null;
+  /** The service that plays an upstream MAAS, where there is one. */
+  readonly upstream?: KnownProcess | null;
   /** It told its whole story and stays up. */
   readonly kept: boolean;
   /** It failed; its folder is there to be looked at. */

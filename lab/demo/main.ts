@@ -13,7 +13,7 @@ import { whatTheFloorShows } from './story/closing.ts';
 import { failedStart } from './story/failed-start.ts';
 import { fencedDestroy } from './story/fenced-destroy.ts';
 import { instanceLife } from './story/instance-life.ts';
-import { cloudConnects, floorAndService, serversJoin } from './story/opening.ts';
+import { cloudConnects, demoImageBytes, floorAndService, serversJoin } from './story/opening.ts';
 import { Show, vlans, type Fault } from './story/show.ts';
 import { whatToTry } from './what-to-try.ts';
 
@@ -32,7 +32,9 @@ class Demo {
   readonly #transcript = `${this.#folder}.txt`;
   readonly #keep = isSet('KEEP');
   readonly #page: Page;
-  #service: ServiceProcess | null = null;
+  readonly #engine = engineOf(process.env['ENGINE']);
+  /** In the order of their start: the upstream MAAS, where there is one, then the service itself. */
+  readonly #services: ServiceProcess[] = [];
   #ending = false;
   /** The whole story was told, and well. */
   #told = false;
@@ -49,7 +51,7 @@ class Demo {
       process.on(signal, () => void this.#interrupt(signal));
     // Nobody reads us any more: `make demo | head`.
     process.stdout.on('error', () => void this.#interrupt('SIGPIPE'));
-    process.on('exit', () => this.#service?.signal('SIGKILL'));
+    process.on('exit', () => this.#signal('SIGKILL'));
     for (const event of ['uncaughtException', 'unhandledRejection'])
       process.on(event, (thrown: unknown) => void this.#fail(thrown));
   }
@@ -107,11 +109,14 @@ class Demo {
       eraseGrade: 'secure',
       pingInterval: 1,
       cloudLog: (line) => this.#page.detail(`management server: ${line}`),
+      imageBytes: demoImageBytes,
+      ...(this.#engine === 'maas' && { upstream: {} }),
       launch: async (options) => {
-        this.#service = new ServiceProcess({ ...options, apart: true });
+        const service = new ServiceProcess({ ...options, apart: true });
+        this.#services.push(service);
         this.#record();
-        await this.#service.up();
-        return this.#service;
+        await service.up();
+        return service;
       },
       floor: {
         machine: { timing },
@@ -183,7 +188,7 @@ class Demo {
     this.#ending = true;
     this.#page.silence();
     if (!again) await this.#endService();
-    this.#service?.signal('SIGKILL');
+    this.#signal('SIGKILL');
     // From here to the exit nothing else in this process runs, so nothing is written anew.
     rmSync(this.#folder, { recursive: true, force: true });
     rmSync(this.#transcript, { force: true });
@@ -191,19 +196,25 @@ class Demo {
   }
 
   async #endService(): Promise<void> {
-    const service = this.#service;
-    if (!service) return;
-    service.signal('SIGTERM');
-    const timer = setTimeout(() => service.signal('SIGKILL'), patience);
-    await service.exited;
-    clearTimeout(timer);
+    // The service before the MAAS that it asks.
+    for (const service of [...this.#services].reverse()) {
+      service.signal('SIGTERM');
+      const timer = setTimeout(() => service.signal('SIGKILL'), patience);
+      await service.exited;
+      clearTimeout(timer);
+    }
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    for (const service of this.#services) service.signal(signal);
   }
 
   #record(more: { readonly kept?: boolean; readonly failed?: boolean } = {}): void {
     const demo = knownProcess(process.pid);
     if (!demo) return;
-    const service = this.#service && knownProcess(this.#service.pid);
-    writeDemoRecord(this.#folder, { demo, service, kept: false, failed: false, ...more });
+    const known = this.#services.map(({ pid }) => knownProcess(pid));
+    const [service = null, upstream = null] = this.#engine === 'maas' ? [known[1], known[0]] : known;
+    writeDemoRecord(this.#folder, { demo, service, upstream, kept: false, failed: false, ...more });
   }
 
   #verdict(): string {
@@ -213,6 +224,13 @@ class Demo {
 
 function isSet(name: string): boolean {
   return !['', '0', undefined].includes(process.env[name]);
+}
+
+/** Who installs the servers: the service itself, or an upstream MAAS. */
+function engineOf(text: string | undefined): 'native' | 'maas' {
+  if (!text || text === 'native') return 'native';
+  if (text === 'maas') return 'maas';
+  throw new Error(`ENGINE=${text} is no deploy engine of the demo: use native or maas`);
 }
 
 function faultOf(text: string | undefined): Fault | null {

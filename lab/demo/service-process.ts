@@ -13,6 +13,8 @@ export class ServiceProcess {
   readonly exited: Promise<number | string>;
   adminUrl = '';
   bootUrl = '';
+  /** Null = the MAAS API is not served. */
+  maasUrl: string | null = null;
 
   /** Starts `csbm serve` and waits until it is up. @throws Error with the end of its log when it does not come up. */
   static async start(options: ServiceProcessOptions): Promise<ServiceProcess> {
@@ -91,6 +93,7 @@ export class ServiceProcess {
         off();
         this.adminUrl = String(line['adminUrl']);
         this.bootUrl = String(line['bootUrl']);
+        this.maasUrl = typeof line['maasUrl'] === 'string' ? line['maasUrl'] : null;
         resolve();
       });
     });

@@ -8,6 +8,7 @@ import { LabManagementServer } from '../management-server/lab-management-server.
 import type { LabInstance, LabNic } from '../management-server/commands.ts';
 import { AdminClient } from './admin-client.ts';
 import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
+import { Upstream } from './upstream.ts';
 
 export interface StageOptions {
   /** Everything lives here. */
@@ -28,12 +29,21 @@ export interface StageOptions {
   readonly pingInterval?: number;
   /** Hears what happens at the management server. */
   readonly cloudLog?: (line: string) => void;
+  /** Machines that stand in no CloudStack, and the MAAS API for those who ask for them; more settings of its section. */
+  readonly maas?: Readonly<Record<string, string>>;
+  /** The machines are installed by an upstream MAAS, a second service on the floor, instead of by the service itself. */
+  readonly upstream?: {
+    /** The address under which the service reaches it, where something stands between. */
+    readonly reach?: (root: string) => Promise<string>;
+    /** More settings of the engine. */
+    readonly settings?: Readonly<Record<string, unknown>>;
+  };
   /** How the service is started; default a process of its own. */
   readonly launch?: (options: ServiceProcessOptions) => Promise<RunningService>;
 }
 
 /** A service that somebody started. */
-export type RunningService = Pick<ServiceProcess, 'adminUrl' | 'bootUrl' | 'exited' | 'stop'>;
+export type RunningService = Pick<ServiceProcess, 'adminUrl' | 'bootUrl' | 'maasUrl' | 'exited' | 'stop'>;
 
 /** VLANs of the floor's tenants, and the addresses that CloudStack allots there. */
 export const redVlan = 200;
@@ -50,6 +60,9 @@ export class Stage {
   readonly #options: StageOptions;
   #service: RunningService | null = null;
   #admin: AdminClient | null = null;
+  #upstream: Upstream | null = null;
+  /** Where the service finds the upstream MAAS. */
+  #reached = '';
   #nextMac = 1;
 
   static async start(options: StageOptions): Promise<Stage> {
@@ -102,7 +115,13 @@ export class Stage {
 
   /** Starts the service, or starts it again after an end, on the same state. */
   async serve(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const launch = this.#options.launch ?? ((options) => ServiceProcess.start(options));
+    const launch = this.#launch;
+    if (this.#options.upstream && !this.#upstream) {
+      this.#upstream = await this.#startUpstream();
+      const { root } = this.#upstream;
+      this.#reached = (await this.#options.upstream.reach?.(root)) ?? root;
+      this.#writeConfig(0);
+    }
     const service = await launch({
       configFile: this.configFile,
       logFile: this.serviceLog,
@@ -112,13 +131,22 @@ export class Stage {
     const boot = new URL(service.bootUrl);
     // Machines in the middle of an install go on at the same address after a restart.
     this.#writeConfig(Number(boot.port));
-    this.floor.setBootService({ host: boot.hostname, port: Number(boot.port) });
+    if (!this.#upstream) this.floor.setBootService({ host: boot.hostname, port: Number(boot.port) });
     this.#admin = new AdminClient(service.adminUrl, readFileSync(this.tokenFile, 'utf8').trim());
   }
 
   /** Uploads the rack config and the image, enrols every machine and commissions it. */
   async furnish(grade: 'quick' | 'full' = 'full'): Promise<void> {
     await this.admin.call('PUT', '/rack-config', this.floor.rackConfig());
+    if (!this.#upstream) await this.#addImage();
+    const names = this.floor.machines.map(({ machine }) => machine.name);
+    await Promise.all(names.map((name) => this.enrol(name)));
+    await Promise.all(
+      names.map((name) => this.admin.operation('POST', `/machines/${name}/commission`, { grade })),
+    );
+  }
+
+  async #addImage(): Promise<void> {
     const raw = makeLabImage({
       name: 'lab-linux',
       canBond: true,
@@ -128,11 +156,32 @@ export class Stage {
       '/images?name=lab-linux&canBond=true&firstBoot=nocloud&alias=http://templates.example/lab-linux',
       gzipSync(raw, { level: 1 }),
     );
-    const names = this.floor.machines.map(({ machine }) => machine.name);
-    await Promise.all(names.map((name) => this.enrol(name)));
-    await Promise.all(
-      names.map((name) => this.admin.operation('POST', `/machines/${name}/commission`, { grade })),
-    );
+  }
+
+  get #launch(): (options: ServiceProcessOptions) => Promise<RunningService> {
+    return this.#options.launch ?? ((options) => ServiceProcess.start(options));
+  }
+
+  async #startUpstream(): Promise<Upstream> {
+    const upstream = await Upstream.start({
+      directory: path.join(this.directory, 'upstream'),
+      floor: this.floor,
+      config: this.#commonConfig(),
+      imageBytes: this.#options.imageBytes ?? 4 * 2 ** 20,
+      launch: this.#launch,
+    });
+    await upstream.furnish();
+    return upstream;
+  }
+
+  get hasUpstream(): boolean {
+    return this.#upstream !== null;
+  }
+
+  /** The upstream MAAS of the stage. */
+  get upstream(): Upstream {
+    if (!this.#upstream) throw new Error('the stage has no upstream MAAS');
+    return this.#upstream;
   }
 
   async enrol(name: string): Promise<void> {
@@ -141,8 +190,17 @@ export class Stage {
       hostname: name,
       macs: machine.nics.map((nic) => nic.mac),
       bmc: { ...bmcAddress, username: this.floor.username, password: this.floor.password },
-      cloudPlace: { cloud: 'cloudstack', zone: 'zone-1', pod: 'pod-1', cluster: '1' },
+      ...(this.#upstream && { engine: 'maas' }),
+      ...(!this.#options.maas && {
+        cloudPlace: { cloud: 'cloudstack', zone: 'zone-1', pod: 'pod-1', cluster: '1' },
+      }),
     });
+  }
+
+  /** Of the MAAS API, as its clients are given it. */
+  get maasRoot(): string {
+    if (!this.service.maasUrl) throw new Error('the stage has no MAAS API');
+    return `${this.service.maasUrl}/MAAS`;
   }
 
   /** An instance for a StartCommand, with MACs that the virtual router has reservations for. */
@@ -158,7 +216,7 @@ export class Stage {
       id,
       uuid: `00000000-0000-4000-8000-${id.toString().padStart(12, '0')}`,
       hostName: name.toLowerCase(),
-      template: 'http://templates.example/lab-linux',
+      template: this.#upstream ? 'csbm://lab-linux' : 'http://templates.example/lab-linux',
       nics,
       doPxe: true,
       ...more,
@@ -174,6 +232,7 @@ export class Stage {
 
   async stop(): Promise<void> {
     await this.#service?.stop();
+    await this.#upstream?.service.stop();
     await this.cloud.stop();
     await this.floor.stop();
   }
@@ -195,20 +254,43 @@ export class Stage {
 
   #writeConfig(bootPort: number): void {
     const { host, port } = this.cloud.address;
+    const { upstream, maas } = this.#options;
+    const lines = [
+      `stateDir: ${JSON.stringify(path.join(this.directory, 'state'))}`,
+      `boot: { port: ${bootPort} }`,
+      `cloudstack: { agent: { enabled: true, servers: ["${host}:${port}"], caFile: ${JSON.stringify(this.#pinFile)} } }`,
+      ...(maas ? [`maas: ${JSON.stringify({ enabled: true, port: 0, ...maas })}`] : []),
+      ...(this.#upstream && upstream
+        ? [`deploy: ${JSON.stringify({ maas: { default: this.#upstreamSettings() } })}`]
+        : []),
+      ...this.#commonConfig(),
+    ];
+    writeFileSync(this.configFile, `${lines.join('\n')}\n`);
+  }
+
+  #upstreamSettings(): Readonly<Record<string, unknown>> {
+    const speed = this.#options.speed ?? 20;
+    return {
+      endpoint: this.#reached,
+      apiKey: `file:${this.upstream.keyFile}`,
+      pollInterval: `${2_000 / speed}ms`,
+      pollMax: `${10_000 / speed}ms`,
+      ...this.#options.upstream?.settings,
+    };
+  }
+
+  /** What the configuration of every service on this floor says. */
+  #commonConfig(): readonly string[] {
     const speed = this.#options.speed ?? 20;
     // IPMI answers do not come faster on a fast floor: a lost session must still be noticed within these.
     const timings = { scale: String(speed), powerOff: '2m', powerOn: '2m', ...this.#options.timings };
-    const lines = [
-      `stateDir: ${JSON.stringify(path.join(this.directory, 'state'))}`,
+    return [
       'http: { port: 0 }',
-      `boot: { port: ${bootPort} }`,
       `erase: { defaultGrade: ${this.#options.eraseGrade ?? 'quick'} }`,
       'log: { level: debug }',
       `power: { settings: { pollEvery: ${1_000 / speed}, repeatAfter: ${10_000 / speed}, idleAfter: ${20_000 / speed}, busyPause: ${1_000 / speed}, slotPause: ${5_000 / speed}, answerTimeouts: [300, 600, 900], onceTimeout: 1000 } }`,
-      `cloudstack: { agent: { enabled: true, servers: ["${host}:${port}"], caFile: ${JSON.stringify(this.#pinFile)} } }`,
       'timings:',
       ...Object.entries(timings).map(([key, value]) => `  ${key}: ${value}`),
     ];
-    writeFileSync(this.configFile, `${lines.join('\n')}\n`);
   }
 }

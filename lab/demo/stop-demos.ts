@@ -29,7 +29,8 @@ for (const { folder, record } of demoFolders()) {
     continue;
   }
   if (running) await end(record.demo);
-  if (record.service && stillRuns(record.service)) await end(record.service);
+  for (const service of [record.service, record.upstream])
+    if (service && stillRuns(service)) await end(service);
   if (record.failed) {
     console.log(`a demo failed here and was left to be looked at; rm -rf ${folder} ${folder}.txt removes it`);
     continue;

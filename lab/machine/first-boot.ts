@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { parse } from 'yaml';
 import type { LabDisk } from './lab-disk.ts';
 
 /**
@@ -42,4 +43,47 @@ export function readFirstBoot(disk: LabDisk): FirstBootContainer | null {
   )
     return null;
   return JSON.parse(body.toString('utf8')) as FirstBootContainer;
+}
+
+/** Where cloud-init's NoCloud source looks for files in the system itself. */
+const seedFolder = '/var/lib/cloud/seed/nocloud/';
+
+/** What the first boot of a system makes of itself. */
+export interface Succession {
+  /** The first-boot data of the next boot. */
+  readonly container: FirstBootContainer;
+  readonly powerOff: boolean;
+}
+
+/**
+ * What cloud-init does with a cloud-config that writes another NoCloud seed into the system (modules `write_files` and
+ * `power_state`): null for user data that does not.
+ */
+export function successionOf({ files }: FirstBootContainer): Succession | null {
+  const text = files['user-data'];
+  if (!text?.startsWith('#cloud-config')) return null;
+  const config = parse(text) as CloudConfig | null;
+  const written = (config?.write_files ?? []).map(({ path, content, encoding }) => ({
+    path,
+    text: encoding === 'b64' ? Buffer.from(content, 'base64').toString('utf8') : content,
+  }));
+  const seed = written.filter(({ path }) => path.startsWith(seedFolder));
+  const retires = written.some(({ text: line }) => /^datasource_list: *\[ *NoCloud\b/m.test(line));
+  if (seed.length === 0 || !retires) return null;
+  return {
+    container: {
+      label: 'cidata',
+      files: Object.fromEntries(seed.map((file) => [file.path.slice(seedFolder.length), file.text])),
+    },
+    powerOff: config?.power_state?.mode === 'poweroff',
+  };
+}
+
+interface CloudConfig {
+  readonly write_files?: readonly {
+    readonly path: string;
+    readonly content: string;
+    readonly encoding?: string;
+  }[];
+  readonly power_state?: { readonly mode?: string };
 }

@@ -3,7 +3,7 @@ import { EventBus } from '../../src/kernel/events/event-bus.ts';
 import type { BmcHost, HostAction, HostBoot } from '../bmc/bmc-host.ts';
 import type { Fabric, Place } from '../network/index.ts';
 import { Behaviours, type HangPoint } from './behaviour.ts';
-import { readFirstBoot } from './first-boot.ts';
+import { readFirstBoot, successionOf, writeFirstBoot } from './first-boot.ts';
 import { httpCall, type HttpPath } from './http-call.ts';
 import { runIpxe, type IpxeOutcome } from './ipxe.ts';
 import { LabDisk, type LabDiskOptions } from './lab-disk.ts';
@@ -20,6 +20,8 @@ export type MachinePhase =
   | 'firmware'
   | 'pxe'
   | 'ramdisk'
+  /** The installer's own first boot of a system, before anybody's data is in it. */
+  | 'first-boot'
   | 'os'
   | 'no-bootable-device'
   /** Powered on, but nothing runs: a kernel that found no ramdisk, or a behaviour. */
@@ -405,6 +407,7 @@ export class LabMachine implements BmcHost {
     this.#log(`booting ${found.image.name} from ${found.disk.name}`);
     await this.#sleep(this.timing.osStart, signal);
     await this.#hangAt('os', signal);
+    if (await this.#firstBoot(found.disk, signal)) return true;
     const os = new LabOs({
       machine: this.name,
       image: found.image,
@@ -420,6 +423,19 @@ export class LabMachine implements BmcHost {
     os.start();
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     await os.stop();
+    return true;
+  }
+
+  /** A system whose first boot only prepares its second, and switches itself off. */
+  async #firstBoot(disk: LabDisk, signal: AbortSignal): Promise<boolean> {
+    const seed = readFirstBoot(disk);
+    const succession = seed && successionOf(seed);
+    if (!succession?.powerOff) return false;
+    this.#enter('first-boot');
+    await this.#sleep(this.timing.osStart, signal);
+    writeFirstBoot(disk, succession.container);
+    this.#log('first boot: another data source from now on; power off');
+    this.#cutPower();
     return true;
   }
 

@@ -49,9 +49,19 @@ const verbs: readonly Verb[] = [
     load: async (terminal) => (await import('./admin/image.ts')).imageCommand(terminal),
   },
   {
+    name: 'pool',
+    summary: 'pools of machines, and through which doors they are handed out',
+    load: async (terminal) => (await import('./admin/pool.ts')).poolCommand(terminal),
+  },
+  {
     name: 'principal',
-    summary: 'who may use the admin API',
+    summary: 'who may use the service',
     load: async (terminal) => (await import('./admin/principal.ts')).principalCommand(terminal),
+  },
+  {
+    name: 'api-key',
+    summary: 'keys for clients of the MAAS API',
+    load: async (terminal) => (await import('./admin/api-key.ts')).apiKeyCommand(terminal),
   },
   {
     name: 'alarms',

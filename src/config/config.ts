@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { adminSection } from './section/admin.ts';
 import { bootSection } from './section/boot.ts';
 import { cloudstackSection } from './section/cloudstack.ts';
+import { deploySection } from './section/deploy.ts';
 import { eraseSection } from './section/erase.ts';
 import { httpSection } from './section/http.ts';
 import { logSection } from './section/log.ts';
+import { maasSection } from './section/maas.ts';
 import { powerSection } from './section/power.ts';
 import { provisioningSection } from './section/provisioning.ts';
 import { secretsSection } from './section/secrets.ts';
@@ -31,10 +33,12 @@ export const configSchema = z.strictObject({
   store: storeSection,
   secrets: secretsSection,
   cloudstack: cloudstackSection.prefault({}),
+  maas: maasSection.prefault({}),
   power: powerSection.prefault({}),
   switch: switchSection.prefault({}),
   erase: eraseSection.prefault({}),
   provisioning: provisioningSection,
+  deploy: deploySection.prefault({}),
   timings: timingsSection.prefault({}),
   log: logSection.prefault({}),
   admin: adminSection,

@@ -8,6 +8,7 @@ import type { Storage, Tx } from '../core/storage/storage.ts';
 import { FailureLimit, type FailureLimitOptions } from '../kernel/concurrency/failure-limit.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { newToken } from '../kernel/ids/ids.ts';
+import { hashNewPassword } from './password-hash.ts';
 
 /** A use is written down when the one on record is older than this: not with every request. */
 const useResolution = minutes(5);
@@ -22,6 +23,9 @@ export interface NewPrincipal {
   readonly scope: string;
   /** Milliseconds from now until the token ends; null = it does not end by itself. */
   readonly lifetime: number | null;
+  readonly email?: string;
+  /** For a login by password besides the token; null or absent = there is none. */
+  readonly password?: Secret | null;
 }
 
 /** A token that is shown now and never again. */
@@ -74,11 +78,8 @@ export class Access {
   /** A new principal; its token is returned once and never kept. */
   async create(wanted: NewPrincipal, by: Asker): Promise<NewToken> {
     authorise(by, 'principal.manage');
-    if (!/^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/.test(wanted.name))
-      throw new ServiceError({
-        code: 'request.invalid',
-        what: `"${wanted.name}" is not a name for a principal`,
-      });
+    refuseOddName(wanted.name);
+    if (wanted.role === 'user') throw tokenForUser();
     parseScope(wanted.scope);
     const token = newToken();
     return { token, expiresAt: await this.#insert(wanted, token) };
@@ -156,6 +157,7 @@ export class Access {
       if (lifetime !== null) await refuseLastAdmin(tx, name, this.#clock.now());
       return tx.principals.findByName(name);
     });
+    if (before?.role === 'user') throw tokenForUser();
     const file = before && this.#fileWith(before.tokenHash);
     // On disk before it is in force: a crash in between must not leave an administrator without any token.
     if (file) writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600, flush: true });
@@ -175,7 +177,9 @@ export class Access {
     return hash(readFileSync(file, 'utf8').trim()) === tokenHash ? file : null;
   }
 
-  async #insert({ name, role, scope, lifetime }: NewPrincipal, token: string): Promise<number | null> {
+  async #insert(wanted: NewPrincipal, token: string): Promise<number | null> {
+    const { name, role, scope, lifetime, email = '', password = null } = wanted;
+    const passwordHash = password && (await hashNewPassword(password));
     const now = this.#clock.now();
     const expiresAt = lifetime === null ? null : now + lifetime;
     await this.#storage.run((tx) =>
@@ -188,8 +192,8 @@ export class Access {
         revokedAt: null,
         expiresAt,
         lastUsedAt: null,
-        email: '',
-        passwordHash: null,
+        email,
+        passwordHash,
       }),
     );
     return expiresAt;
@@ -214,8 +218,27 @@ async function refuseLastAdmin(tx: Tx, name: string, now: number): Promise<void>
     });
 }
 
-function isValid({ revokedAt, expiresAt }: PrincipalRecord, now: number): boolean {
+/** Whether the principal may come: it was not revoked, and has not expired. */
+export function isValid({ revokedAt, expiresAt }: PrincipalRecord, now: number): boolean {
   return revokedAt === null && (expiresAt === null || now < expiresAt);
+}
+
+/**
+ * A user may act on what it holds, and only a door that hands machines out knows what that is: at the others, a token would
+ * reach every machine of its scope.
+ */
+function tokenForUser(): ServiceError {
+  return new ServiceError({
+    code: 'request.invalid',
+    what: 'a principal of role user has no token',
+    remedy: 'give it an API key: csbm api-key create --user NAME',
+  });
+}
+
+/** @throws ServiceError `request.invalid` */
+export function refuseOddName(name: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/.test(name))
+    throw new ServiceError({ code: 'request.invalid', what: `"${name}" is not a name for a principal` });
 }
 
 function noPrincipal(name: string, what: string): ServiceError {

@@ -10,6 +10,7 @@ import { describePlace } from '../core/rack/wiring.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { moveMachine, quarantine } from './machine-state.ts';
+import { bmcTarget } from './power/power-service.ts';
 import { enginePhase, orderId } from './steps/engine-phase.ts';
 import { erasePhase } from './steps/erase-phase.ts';
 import { backToProvisioning, provisioningWishes, settlePorts } from './steps/port-steps.ts';
@@ -43,6 +44,9 @@ export const commission: StepList = {
           hostname: machine.hostname,
           macs,
           phase: 'commission',
+          bmc: machine.bmc ? bmcTarget(machine.bmc) : undefined,
+          architecture: machine.architecture,
+          firmware: machine.firmware,
         };
       },
       onDone: takeInventory,

@@ -1,6 +1,7 @@
 import { CodedError, type EraseGrade, type JsonObject } from '../../plugin-api/index.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { endClaim } from './claims.ts';
 import { done, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { isFenced, moveMachine, quarantine } from './machine-state.ts';
 import { erasePhase } from './steps/erase-phase.ts';
@@ -157,7 +158,7 @@ function finish(): Step<DestroyContext> {
 async function endTenancy(tx: Tx, run: Run): Promise<void> {
   const { machineId } = run.operation;
   const claim = await tx.claims.find(machineId);
-  if (claim) await tx.claims.delete(machineId, claim.externalId);
+  if (claim) await endClaim(tx, machineId, claim.externalId);
   const deployment = await tx.deployments.current(machineId);
   if (deployment)
     await tx.deployments.update({ ...deployment, state: 'ended', endedAt: run.world.clock.now() });

@@ -10,7 +10,8 @@ import {
 import type { Asker } from '../core/access/principal.ts';
 import { authorise, authoriseOn, type Action } from '../core/access/rights.ts';
 import type { MachinePlace } from '../core/access/scope.ts';
-import type { CloudPlace, Machine, MachineId } from '../core/machine/machine.ts';
+import type { Claim } from '../core/claim/claim.ts';
+import type { BmcRecord, CloudPlace, Machine, MachineId } from '../core/machine/machine.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { newSystemId } from '../kernel/ids/ids.ts';
@@ -40,6 +41,11 @@ export interface Enrolment {
   readonly rootDiskSerial?: string | undefined;
   readonly cloudPlace?: Omit<CloudPlace, 'guid' | 'hostId'> | undefined;
 }
+
+/** What can be changed about a machine by itself. */
+export type Amendment = Partial<
+  Pick<Machine, 'hostname' | 'pool' | 'architecture' | 'cpus' | 'memoryBytes' | 'firmware'>
+> & { readonly bmc?: Omit<BmcRecord, 'knownSuite'> };
 
 /** Machines as administrators handle them: enrol, find, withhold, lift, forget. */
 export class Machines {
@@ -75,6 +81,7 @@ export class Machines {
         what: 'the BMC password is longer than 20 bytes, which IPMI 2.0 cannot carry (some BMCs keep only 16)',
       });
     }
+    if (enrolment.engine !== undefined) this.#refuseUnknownEngine(enrolment.engine);
     return storage.run(async (tx) => {
       // By the name that the asker gave: it is not told what stands outside its scope.
       const mine = <T extends MachinePlace>(machine: T): T => {
@@ -119,6 +126,20 @@ export class Machines {
     });
   }
 
+  /** What is not configured is told now, not at the first commissioning. */
+  #refuseUnknownEngine(type: string): void {
+    try {
+      this.#world.engine(type);
+    } catch (cause) {
+      throw new ServiceError({
+        code: 'request.invalid',
+        what: `there is no deploy engine "${type}"`,
+        remedy: 'use native, or describe the upstream MAAS in the section deploy of the configuration',
+        cause,
+      });
+    }
+  }
+
   async #known(
     tx: Tx,
     enrolment: Enrolment,
@@ -140,6 +161,42 @@ export class Machines {
       });
     }
     return [...found.values()][0] ?? null;
+  }
+
+  /**
+   * Changes some of what an administrator says about a machine; what is not said stays.
+   * @throws ServiceError `machine.ambiguous` when the name or the BMC is another machine's; `access.scope` when the machine,
+   *   as it was or as it shall be, lies outside the asker's scope
+   */
+  async amend(id: MachineId, by: Asker, change: Amendment): Promise<Machine> {
+    const machine = await this.#world.storage.run(async (tx) => {
+      const known = await tx.machines.find(id);
+      authoriseOn(by, 'machine.enrol', known, id);
+      if (!known) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
+      const { bmc, ...rest } = change;
+      const target = bmc && { ...known.bmc, ...bmc };
+      const twin =
+        (rest.hostname !== undefined && (await tx.machines.findByHostname(rest.hostname))) ||
+        (target && (await tx.machines.findByBmc(target.host, target.port)));
+      if (twin && twin.id !== id)
+        throw new ServiceError({
+          code: 'machine.ambiguous',
+          what: `another machine has that name or BMC`,
+          where: known.hostname,
+        });
+      const changed: Machine = {
+        ...known,
+        ...rest,
+        // A suite that was learned belongs to the BMC it was learned from.
+        ...(target && {
+          bmc: { ...target, knownSuite: known.bmc?.host === target.host ? known.bmc.knownSuite : null },
+        }),
+      };
+      authoriseOn(by, 'machine.enrol', changed, changed.hostname);
+      return tx.machines.update(changed);
+    });
+    this.#world.events.emit('machine', { machineId: id });
+    return machine;
   }
 
   /** By system id, or by hostname. */
@@ -252,36 +309,44 @@ export class Machines {
    * The power of the instance on a machine as CloudStack may be told it: complete, or null where anything is uncertain: an
    * operation runs, the BMC cannot be read, the machine is withheld (law 7).
    */
-  async powerReport(id: MachineId): Promise<ReadonlyMap<string, 'PowerOn' | 'PowerOff'> | null> {
-    return this.#powerReport(id, (machine) => this.#world.power.state(machine).catch(() => null));
-  }
-
-  /** The same from what was last read in the background, if it is no older than `maxAge`: for reports that come by themselves. */
-  async observedPowerReport(
-    id: MachineId,
-    maxAge: Duration,
-  ): Promise<ReadonlyMap<string, 'PowerOn' | 'PowerOff'> | null> {
-    return this.#powerReport(id, async () => this.#world.power.observed(id, maxAge)?.state ?? null);
-  }
-
-  async #powerReport(
-    id: MachineId,
-    read: (machine: Machine) => Promise<PowerState | null>,
-  ): Promise<ReadonlyMap<string, 'PowerOn' | 'PowerOff'> | null> {
-    const { storage } = this.#world;
+  async powerReport(id: MachineId): Promise<PowerReport | null> {
+    const { storage, power } = this.#world;
     const before = await storage.run(async (tx) => ({
       machine: await tx.machines.find(id),
       claim: await tx.claims.find(id),
       active: await tx.journal.active(id),
     }));
     if (!before.machine || before.machine.quarantine || before.active) return null;
-    if (!before.claim) return new Map();
-    const state = await read(before.machine);
+    // Whoever else holds it, no instance of CloudStack's runs there.
+    if (before.claim?.holder !== 'instance') return new Map();
+    const state = await power.state(before.machine).catch(() => null);
     // An operation may have begun meanwhile and be the reason for what was read.
     const active = await storage.run((tx) => tx.journal.active(id));
-    if (state === null || active) return null;
-    return new Map([[instanceName(before.claim.externalId), state === 'on' ? 'PowerOn' : 'PowerOff']]);
+    return state === null || active ? null : reportOf(before.claim, state);
   }
+
+  /**
+   * The same from what was last read in the background, if it is no older than `maxAge`: for reports that come by themselves, by
+   * the thousand. One unit of work, and no secret is opened for it.
+   */
+  async observedPowerReport(id: MachineId, maxAge: Duration): Promise<PowerReport | null> {
+    const { storage, power } = this.#world;
+    return storage.run(async (tx) => {
+      // Before the journal is asked: an operation that is the reason for what was read shows there.
+      const state = power.observed(id, maxAge)?.state ?? null;
+      if ((await tx.machines.isWithheld(id)) !== false || (await tx.journal.active(id))) return null;
+      const claim = await tx.claims.find(id);
+      if (!claim) return new Map();
+      return state && reportOf(claim, state);
+    });
+  }
+}
+
+/** The power of every instance on a machine, by CloudStack's own name. */
+type PowerReport = ReadonlyMap<string, 'PowerOn' | 'PowerOff'>;
+
+function reportOf(claim: Claim, state: PowerState): PowerReport {
+  return new Map([[instanceName(claim.externalId), state === 'on' ? 'PowerOn' : 'PowerOff']]);
 }
 
 /** CloudStack's own name of the instance: the part of the external id after the cloud. */

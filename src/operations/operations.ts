@@ -1,13 +1,15 @@
-import type { Duration, EraseGrade, JsonObject } from '../../plugin-api/index.ts';
+import type { DeployPhase, Duration, EraseGrade, JsonObject } from '../../plugin-api/index.ts';
 import { requesterOf, type Asker } from '../core/access/principal.ts';
 import { authorise, authoriseOn, type Action } from '../core/access/rights.ts';
 import { parseScope, wholeScope } from '../core/access/scope.ts';
+import { userClaimId, type Claim } from '../core/claim/claim.ts';
 import type { Machine, MachineId } from '../core/machine/machine.ts';
 import type { OperationKind, OperationRecord } from '../core/storage/journal-records.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { asCodedError, ServiceError } from '../kernel/errors/service-error.ts';
 import { newSortableId } from '../kernel/ids/ids.ts';
 import { arbitrate, subjectOf, type Contender } from './arbitration.ts';
+import { actsByHolding, endClaim, refuseHidden } from './claims.ts';
 import { commission } from './commission.ts';
 import { destroy, releasedStep } from './destroy.ts';
 import { erase } from './erase.ts';
@@ -15,7 +17,7 @@ import type { ExecutionHooks } from './journal/execution.ts';
 import { planOperation, type PlanSection } from './journal/planner.ts';
 import { Runner } from './journal/runner.ts';
 import { listName, StepLists } from './journal/step-lists.ts';
-import { isFenced, requireMachine } from './machine-state.ts';
+import { isFenced, moveMachine, requireMachine } from './machine-state.ts';
 import { plugNic, unplugNic, type NicOrder } from './nics.ts';
 import { reboot } from './reboot.ts';
 import { startFirst, startKnown, type StartOrder } from './start.ts';
@@ -227,7 +229,12 @@ export class Operations {
   /** What the request would do, by the same code that would do it (law 8). Nothing is changed. */
   async plan(request: OperationRequest): Promise<readonly PlanSection[]> {
     const machine = await this.#authorise(request);
-    const { input } = await this.#world.storage.run((tx) => this.#inputOf(tx, machine, request));
+    const { input, untouched } = await this.#world.storage.run(async (tx) => ({
+      ...(await this.#inputOf(tx, machine, request)),
+      untouched: await untouchedClaim(tx, machine, request),
+    }));
+    if (untouched)
+      return [{ step: 'claim', lines: [`drop the claim of ${untouched.externalId}: nothing was deployed`] }];
     const list = lists.latest(listName({ kind: request.kind, input }));
     return planOperation(this.#world, list, this.#record(machine, request, input));
   }
@@ -240,6 +247,12 @@ export class Operations {
       const fresh = await tx.machines.find(machine.id);
       const { input, already } = await this.#inputOf(tx, fresh ?? machine, request);
       if (already !== null) return { operation: null, already } as const;
+      const untouched = await untouchedClaim(tx, fresh ?? machine, request);
+      if (untouched) {
+        await endClaim(tx, machine.id, untouched.externalId);
+        if (fresh?.state === 'failed') await moveMachine(tx, machine.id, 'ready');
+        return { operation: null, already: `${machine.hostname} is released: nothing was deployed` } as const;
+      }
       const operation = this.#record(machine, request, input);
       await tx.journal.insert(operation);
       return { operation, joined: false } as const;
@@ -256,16 +269,20 @@ export class Operations {
       );
       this.#world.events.emit('operation', begun.operation);
       this.#runner.launch(begun.operation);
-    }
+    } else if (begun) this.#world.events.emit('machine', { machineId: machine.id });
     return begun;
   }
 
   #record(machine: Machine, request: OperationRequest, input: JsonObject): OperationRecord {
     const { clock, timings } = this.#world;
     const now = clock.now();
-    // Only a Start dies with its caller's patience: what must converge goes on for as long as its phases may take.
+    // Only an instance's Start dies with its caller's patience: what must converge goes on for as long as its phases may take,
+    // and so does what nobody waits for.
+    const forUser = request.kind === 'start' && request.holder === 'user';
     const longest: Readonly<Record<OperationKind, number>> = {
-      start: Math.min(timings.startDeadline, request.wait ?? timings.startDeadline),
+      start: forUser
+        ? timings.deploy + timings.startDeadline
+        : Math.min(timings.startDeadline, request.wait ?? timings.startDeadline),
       stop: timings.stopDeadline,
       reboot: timings.stopDeadline,
       'plug-nic': timings.stopDeadline,
@@ -312,7 +329,8 @@ export class Operations {
     });
     switch (request.kind) {
       case 'start': {
-        const { externalId, owner, template, nics, hostname, sshKeys, userData, instanceUuid } = request;
+        const { holder, externalId, owner, template, nics, hostname, sshKeys, userData, instanceUuid, tags } =
+          request;
         if (claim && claim.externalId !== externalId) {
           throw new ServiceError({
             code: 'claim.machine-taken',
@@ -327,9 +345,14 @@ export class Operations {
             where: machine.hostname,
           });
         }
-        // The claim decides, not the flag: a repeated first Start whose answer was lost must not install again.
+        // The claim decides, not the flag: a repeated first Start whose answer was lost must not install again. A user's claim
+        // comes before its deployment.
+        const known = holder === 'user' ? !request.firstDeployment : claim !== null;
+        if (known && claim) refuseUndeployed(machine, claim);
         return input({
-          list: claim ? 'start-known' : 'start-first',
+          ...this.#enginePhases(machine),
+          list: known ? 'start-known' : 'start-first',
+          ...(holder !== undefined && { holder }),
           externalId,
           owner,
           template,
@@ -338,6 +361,7 @@ export class Operations {
           sshKeys,
           userData,
           ...(instanceUuid !== undefined && { instanceUuid }),
+          ...(tags !== undefined && tags.length > 0 && { tags }),
         });
       }
       case 'stop':
@@ -347,7 +371,11 @@ export class Operations {
       case 'destroy':
         if (claim?.externalId !== request.externalId)
           return nothing(`${request.externalId} does not hold ${machine.hostname}: nothing of it is there`);
-        return input({ externalId: request.externalId, grade: request.grade ?? this.#defaultGrade });
+        return input({
+          ...this.#enginePhases(machine),
+          externalId: request.externalId,
+          grade: request.grade ?? this.#defaultGrade,
+        });
       case 'reboot':
       case 'plug-nic':
       case 'unplug-nic': {
@@ -359,6 +387,7 @@ export class Operations {
             where: machine.hostname,
           });
         }
+        refuseUndeployed(machine, claim);
         if (request.kind === 'reboot') return input({ externalId });
         const { mac, broadcastUri, defaultNic } = request;
         return input({ externalId, mac, broadcastUri, defaultNic });
@@ -371,8 +400,23 @@ export class Operations {
             what: `${claim.externalId} holds the machine`,
             where: machine.hostname,
           });
-        return input({ grade: request.grade });
+        return input({ ...this.#enginePhases(machine), grade: request.grade });
     }
+  }
+
+  /** The phases in which the machine's engine drives its power, for the journal: they stay so until the operation ends. */
+  #enginePhases({ engine }: Machine): { readonly enginePhases?: readonly DeployPhase[] } {
+    let powerBy;
+    try {
+      ({ powerBy } = this.#world.engine(engine));
+    } catch {
+      // What is not configured any more is told by the step that needs it: a Destroy fences without it.
+      return {};
+    }
+    const enginePhases = (['commission', 'deploy', 'erase'] as const).filter(
+      (phase) => powerBy[phase] === 'engine',
+    );
+    return enginePhases.length > 0 ? { enginePhases } : {};
   }
 
   /**
@@ -472,10 +516,28 @@ export class Operations {
   }
 
   /** By the machine as it is now: it may have been moved to another pool since it was found. */
-  async #authorise({ machineId, kind, requester }: OperationRequest): Promise<Machine> {
+  async #authorise(request: OperationRequest): Promise<Machine> {
+    const { machineId, kind, requester } = request;
     const machine = await this.#world.storage.run((tx) => tx.machines.find(machineId));
     authoriseOn(requester, `operation.${kind}`, machine, machineId);
-    return machine ?? this.#machine(machineId);
+    const found = machine ?? (await this.#machine(machineId));
+    if (actsByHolding(requester)) await this.#refuseStranger(found, request);
+    return found;
+  }
+
+  /** A user commands what it holds, by the name that its claim has or will have; whether it holds it is seen when the operation begins. */
+  async #refuseStranger(machine: Machine, request: OperationRequest): Promise<void> {
+    const { requester } = request;
+    const own =
+      'externalId' in request && request.externalId === userClaimId(requester.principal, machine.id);
+    if (own && (request.kind !== 'start' || request.holder === 'user')) return;
+    const claim = await this.#world.storage.run((tx) => tx.claims.find(machine.id));
+    refuseHidden(requester, machine, claim);
+    throw new ServiceError({
+      code: 'claim.not-held',
+      what: `${requester.principal} does not hold the machine`,
+      where: machine.hostname,
+    });
   }
 
   /** An operation that the requester may touch; for one that does not exist as for one outside the scope. */
@@ -486,7 +548,11 @@ export class Operations {
       return [found, found && (await tx.machines.find(found.machineId))] as const;
     });
     const scope = parseScope(requester.scope);
-    if (operation && (machine ? scope.includes(machine) : scope.whole)) return operation;
+    const own =
+      !actsByHolding(requester) ||
+      (operation !== null &&
+        operation.input['externalId'] === userClaimId(requester.principal, operation.machineId));
+    if (operation && own && (machine ? scope.includes(machine) : scope.whole)) return operation;
     if (scope.whole)
       throw new ServiceError({ code: 'request.not-found', what: `there is no operation ${id}` });
     throw new ServiceError({
@@ -498,6 +564,29 @@ export class Operations {
   #machine(id: MachineId): Promise<Machine> {
     return this.#world.storage.run((tx) => requireMachine(tx, id));
   }
+}
+
+/** A user's claim that a Destroy can simply drop: nothing was written to the machine since it was clean. */
+async function untouchedClaim(tx: Tx, machine: Machine, request: OperationRequest): Promise<Claim | null> {
+  if (request.kind !== 'destroy') return null;
+  // Who asks for an erase by name gets one, whatever was proven before: so does MAAS.
+  if (request.grade !== undefined && request.grade !== 'none') return null;
+  const claim = await tx.claims.find(machine.id);
+  if (claim?.holder !== 'user' || claim.externalId !== request.externalId || !machine.clean) return null;
+  const failed = machine.state === 'failed' && machine.quarantine === null;
+  return machine.state === 'ready' || failed ? claim : null;
+}
+
+/** A user's claim comes before its deployment: until then there is nothing that could run. */
+function refuseUndeployed(machine: Machine, claim: Claim): void {
+  if (claim.holder !== 'user' || machine.state === 'deployed') return;
+  throw new ServiceError({
+    code: 'machine.state',
+    retry: 'never',
+    what: `nothing is deployed on the machine: it is ${machine.state}`,
+    where: machine.hostname,
+    remedy: 'deploy it first',
+  });
 }
 
 /** A request as arbitration sees it. */

@@ -11,6 +11,7 @@ import { authorise } from '../core/access/rights.ts';
 import { connectedPorts, type Switch, type Wire } from '../core/rack/wiring.ts';
 import type { Storage, Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { ensureNetworks, type ProvisioningAddresses } from './networks.ts';
 
 /** What an upload changed. */
 export interface RackUpload {
@@ -24,11 +25,18 @@ export class Racks {
   readonly #storage: Storage;
   readonly #types: ReadonlyMap<string, SwitchType>;
   readonly #secrets: SecretSources;
+  readonly #addresses: ProvisioningAddresses | null;
 
-  constructor(storage: Storage, types: ReadonlyMap<string, SwitchType>, secrets: SecretSources) {
+  constructor(
+    storage: Storage,
+    types: ReadonlyMap<string, SwitchType>,
+    secrets: SecretSources,
+    addresses: ProvisioningAddresses | null = null,
+  ) {
     this.#storage = storage;
     this.#types = types;
     this.#secrets = secrets;
+    this.#addresses = addresses;
   }
 
   /** @throws RackConfigError naming line, path and remedy of each problem; ServiceError `rack.in-use` naming machines. */
@@ -49,6 +57,7 @@ export class Racks {
         server,
       }));
       await tx.racks.replace(text, switches, wires);
+      await ensureNetworks(tx, this.#addresses);
       for (const { name, wiring } of config.servers) {
         const machine = await tx.machines.findByHostname(name);
         if (machine && machine.wiring !== wiring) await tx.machines.update({ ...machine, wiring });

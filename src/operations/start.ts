@@ -7,20 +7,27 @@ import type {
   PortId,
   VlanId,
 } from '../../plugin-api/index.ts';
-import { parseMac } from '../../plugin-api/index.ts';
 import type { TenantNetwork } from '../core/claim/deployment.ts';
 import { mapTemplate } from '../core/image/template-map.ts';
 import type { Machine } from '../core/machine/machine.ts';
-import { planNics, vlanOfUri, type PlannedNics } from '../core/network/nic-plan.ts';
-import { reservedVlans } from '../core/network/port-roles.ts';
-import { describePlace, type ConnectedPort, type Switch } from '../core/rack/wiring.ts';
+import { nativeAt } from '../core/network/port-roles.ts';
+import { describePlace, type PortPlace } from '../core/rack/wiring.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { endClaim } from './claims.ts';
 import { done, type Ending, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { isFenced, moveMachine, quarantine } from './machine-state.ts';
+import { refuseDoor } from './pools.ts';
 import { enginePhase, orderId } from './steps/engine-phase.ts';
 import { backToProvisioning, provisioningWishes, settlePorts, tenantWishes } from './steps/port-steps.ts';
 import { bootDevice, powerOff, powerOn } from './steps/power-steps.ts';
+import {
+  deployedNetwork,
+  instanceNetwork,
+  interfaceNetwork,
+  type ResolvedNetwork,
+} from './tenant-network.ts';
+import type { World } from './world.ts';
 
 /** A NIC as CloudStack's StartCommand describes it. */
 export interface StartNic extends JsonObject {
@@ -32,18 +39,23 @@ export interface StartNic extends JsonObject {
 
 /** What a Start is asked for. */
 export interface StartOrder {
-  /** Unique name of the instance: `<cloud>/i-2-77-VM`. */
+  /** For whom: an instance of CloudStack's, or a user, whose network is what the machine's interfaces say. Default instance. */
+  readonly holder?: 'instance' | 'user' | undefined;
+  /** Unique name of the instance: `<cloud>/i-2-77-VM`; of a user's claim `userClaimId`. */
   readonly externalId: string;
   /** Who owns the instance over there, for the records. */
   readonly owner: string;
   /** Template URL or name. */
   readonly template: string;
+  /** Of an instance; none for a user. */
   readonly nics: readonly StartNic[];
   readonly hostname: string;
   readonly sshKeys: readonly string[];
   readonly userData: string | null;
   /** CloudStack's UUID of the instance, where the door knows it. */
   readonly instanceUuid?: string | undefined;
+  /** Marks of whose instance it is, for a deploy engine that keeps such: `accountid_<uuid>`. */
+  readonly tags?: readonly string[] | undefined;
 }
 
 /** A Start as it is journaled. */
@@ -56,7 +68,7 @@ interface StartContext extends JsonObject {
   readonly image: string;
   readonly rawBytes: number;
   readonly nicPlan: JsonNicPlan;
-  readonly native: number;
+  readonly native: number | 'provisioning' | null;
   readonly tagged: readonly number[];
   /** Ports in use and ports left out, as `switch`, `port`. */
   readonly used: readonly JsonPlace[];
@@ -101,11 +113,11 @@ export const startFirst: StepList<StartContext> = {
   ],
   failed: {
     commit: async (tx, run, error) => {
-      await dropClaim(tx, run);
+      if (!isForUser(run)) await dropClaim(tx, run);
       const machine = await tx.machines.find(run.operation.machineId);
-      // What may have been written must be erased before anybody else gets the machine.
-      if (machine?.state === 'deploying')
-        await moveMachine(tx, machine.id, machine.clean ? 'ready' : 'failed');
+      // What may have been written must be erased before anybody else gets the machine. A user keeps it, and sees that it failed.
+      const blank = machine?.clean && (!isForUser(run) || error?.code === 'operation.cancelled');
+      if (machine?.state === 'deploying') await moveMachine(tx, machine.id, blank ? 'ready' : 'failed');
       run.world.log.info({ operation: run.operation.id, code: error?.code }, 'start failed and was undone');
     },
   },
@@ -126,22 +138,25 @@ function claimMachine(): Step<StartContext> {
           what: `there is no machine ${run.operation.machineId}`,
         });
       refuseUnready(machine);
-      const holder = await tx.claims.find(machine.id);
-      if (holder)
+      const claim = await tx.claims.find(machine.id);
+      if (claim && !(isForUser(run) && claim.externalId === input.externalId))
         throw new ServiceError({
           code: 'claim.machine-taken',
-          what: `${holder.externalId} holds the machine`,
+          what: `${claim.externalId} holds the machine`,
           where: machine.hostname,
         });
-      await tx.claims.insert({
-        machineId: machine.id,
-        holder: 'instance',
-        externalId: input.externalId,
-        owner: input.owner,
-        instanceUuid: input.instanceUuid ?? null,
-        since: run.world.clock.now(),
-        version: 1,
-      });
+      if (!claim) {
+        await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
+        await tx.claims.insert({
+          machineId: machine.id,
+          holder: input.holder ?? 'instance',
+          externalId: input.externalId,
+          owner: input.owner,
+          instanceUuid: input.instanceUuid ?? null,
+          since: run.world.clock.now(),
+          version: 1,
+        });
+      }
       await moveMachine(tx, machine.id, 'deploying');
     },
     run: async (run) => done(`${(await run.machine()).hostname} is claimed by ${inputOf(run).externalId}`),
@@ -149,12 +164,17 @@ function claimMachine(): Step<StartContext> {
     plan: async (run) => {
       const machine = await run.machine();
       refuseUnready(machine);
+      await run.world.storage.run(async (tx) => {
+        if (!(await tx.claims.find(machine.id)))
+          await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
+      });
       return [`claim ${machine.hostname} for ${inputOf(run).externalId}`];
     },
   };
 }
 
-function refuseUnready(machine: Machine): void {
+/** @throws ServiceError `machine.quarantined`, `machine.state`, `machine.no-evidence` */
+export function refuseUnready(machine: Machine): void {
   if (machine.quarantine)
     throw new ServiceError({
       code: 'machine.quarantined',
@@ -183,13 +203,9 @@ function resolve(): Step<StartContext> {
     pure: true,
     run: async (run) => {
       const machine = await run.machine();
-      const images = await run.world.engine(machine.engine).images();
-      const image = mapTemplate(inputOf(run).template, images);
-      await refuseSpoilt(run, machine, image.name);
-      const found = await resolveNetwork(run, machine, image);
+      const { image, found } = await resolveStart(run.world, machine, inputOf(run));
       return done(
-        `image ${image.name}; ${describeLink(found.planned.plan)}; VLAN ${found.planned.native} untagged` +
-          `${found.planned.tagged.length > 0 ? `, ${found.planned.tagged.join(', ')} tagged` : ''} on ` +
+        `image ${image.name}; ${describeLink(found.planned.plan)}; ${describeVlans(found)} on ` +
           (found.used.length > 0 ? found.used.map(describePlace).join(' and ') : 'no managed port'),
         { context: { image: image.name, rawBytes: image.rawBytes, mustBeOff: true, ...contextOf(found) } },
       );
@@ -198,9 +214,27 @@ function resolve(): Step<StartContext> {
   };
 }
 
+/**
+ * What a first deployment would do, or why it cannot: by the state of this moment, touching nothing.
+ * @throws ServiceError `image.no-match`, `network.interfaces`, `wiring.none`, ...
+ */
+export async function resolveStart(
+  world: World,
+  machine: Machine,
+  order: Pick<StartOrder, 'holder' | 'template' | 'nics'>,
+): Promise<{ readonly image: EngineImage; readonly found: ResolvedNetwork }> {
+  const image = mapTemplate(order.template, await world.engine(machine.engine).images());
+  await refuseSpoilt(world, machine, image.name);
+  const found =
+    order.holder === 'user'
+      ? await interfaceNetwork(world, machine, image)
+      : await instanceNetwork(world, machine, image, order.nics);
+  return { image, found };
+}
+
 /** An image whose file is gone would be missed only by a machine that has booted for it, and by every next one too. */
-async function refuseSpoilt(run: Run, machine: Machine, image: string): Promise<void> {
-  const fault = (await run.world.engine(machine.engine).imageFault?.(image)) ?? null;
+async function refuseSpoilt(world: World, machine: Machine, image: string): Promise<void> {
+  const fault = (await world.engine(machine.engine).imageFault?.(image)) ?? null;
   if (fault === null) return;
   throw new ServiceError({
     code: 'image.storage',
@@ -251,13 +285,12 @@ async function deployOrder(run: Run): Promise<PhaseOrder> {
     firstBoot: firstBootOf(run),
     rootDisk: { serial: machine.rootDiskSerial ?? undefined },
     disks: machine.disks,
+    tags: inputOf(run).tags ?? [],
   };
 }
 
-async function dropClaim(tx: Tx, run: Run): Promise<void> {
-  const { externalId } = inputOf(run);
-  if ((await tx.claims.find(run.operation.machineId))?.externalId === externalId)
-    await tx.claims.delete(run.operation.machineId, externalId);
+function dropClaim(tx: Tx, run: Run): Promise<void> {
+  return endClaim(tx, run.operation.machineId, inputOf(run).externalId);
 }
 
 // ---- an instance that is already on this machine --------------------------------------------------------------------
@@ -312,17 +345,21 @@ function resolveKnown(): Step<StartContext> {
           where: machine.hostname,
         });
       }
-      const bonded = deployment.nicPlan.some((entry) => entry.kind === 'bond');
-      const image: Pick<EngineImage, 'name' | 'canBond'> = { name: deployment.image, canBond: bonded };
-      const found = await resolveNetwork(run, machine, image);
+      const canBond = deployment.nicPlan.some((entry) => entry.kind === 'bond');
+      const found = isForUser(run)
+        ? await deployedNetwork(run.world, machine, deployment)
+        : await instanceNetwork(run.world, machine, { canBond }, inputOf(run).nics);
       const [power, ports] = await Promise.all([
         run.world.power.state(machine, run.signal),
         run.world.ports.observe([...found.used, ...found.parked]),
       ]);
-      const used = new Set(found.used.map(describePlace));
-      const drift = ports.filter(
-        ({ place, observed }) => used.has(describePlace(place)) && observed?.native !== found.planned.native,
+      const natives = new Map(
+        found.used.map((port) => [describePlace(port), nativeAt(port.at, found.planned.native)]),
       );
+      const drift = ports.filter(({ place, observed }) => {
+        const native = natives.get(describePlace(place));
+        return native !== undefined && observed?.native !== native;
+      });
       const mustBeOff = drift.length > 0;
       return done(
         `known instance, ${deployment.image} is installed; power ${power}; ` +
@@ -362,82 +399,13 @@ function stuckEnding(): Ending<StartContext> {
   return {
     commit: async (tx, run, error) => {
       const fenced = await isFenced(tx, run.operation.machineId);
-      if (fenced && run.operation.input['list'] === 'start-first') await dropClaim(tx, run);
+      if (fenced && !isForUser(run) && run.operation.input['list'] === 'start-first')
+        await dropClaim(tx, run);
       const machine = await tx.machines.find(run.operation.machineId);
       if (machine?.state === 'deploying') await moveMachine(tx, machine.id, 'failed');
       if (error) await quarantine(tx, run.world, run.operation.machineId, error, fenced);
     },
   };
-}
-
-interface ResolvedNetwork {
-  readonly planned: PlannedNics;
-  readonly used: readonly ConnectedPort[];
-  readonly parked: readonly ConnectedPort[];
-}
-
-/** Default NIC, VLANs, connected ports, uplinks: anything missing is refused here. */
-async function resolveNetwork(
-  run: Run,
-  machine: Machine,
-  image: Pick<EngineImage, 'canBond'>,
-): Promise<ResolvedNetwork> {
-  const nics = inputOf(run).nics.map((nic) => ({
-    mac: parseMac(nic.mac),
-    vlan: vlanOfUri(nic.broadcastUri),
-    defaultNic: nic.defaultNic,
-    deviceId: nic.deviceId,
-  }));
-  if (machine.wiring === 'none') {
-    const planned = planNics(
-      machine.nics.map((nic) => nic.mac),
-      nics,
-      image.canBond,
-    );
-    return { planned, used: [], parked: [] };
-  }
-  const wiring = await run.world.ports.wiring(machine);
-  if (wiring.length === 0)
-    throw new ServiceError({
-      code: 'wiring.none',
-      what: 'none of its MACs is in the rack config',
-      where: machine.hostname,
-    });
-  const planned = planNics(
-    wiring.map((port) => port.mac),
-    nics,
-    image.canBond,
-  );
-  const vlans = [planned.native, ...planned.tagged];
-  const switches = [...new Map(wiring.map(({ at }) => [at.name, at])).values()];
-  refuseUnservable(machine, switches, vlans);
-  const plain = ({ mac, switch: name, port }: ConnectedPort): ConnectedPort => ({ mac, switch: name, port });
-  return {
-    planned,
-    used: wiring.filter((port) => planned.inUse.includes(port.mac)).map(plain),
-    parked: wiring.filter((port) => planned.leftOut.includes(port.mac)).map(plain),
-  };
-}
-
-function refuseUnservable(machine: Machine, switches: readonly Switch[], vlans: readonly VlanId[]): void {
-  if (new Set(switches.map((at) => at.fabric)).size > 1) {
-    throw new ServiceError({
-      code: 'wiring.fabric',
-      what: `its ports are on fabrics ${switches.map((at) => at.fabric).join(' and ')}`,
-      where: machine.hostname,
-    });
-  }
-  for (const at of switches) {
-    if (at.uplinks.length === 0)
-      throw new ServiceError({ code: 'wiring.uplink', what: 'the switch has no uplinks', where: at.name });
-    const taken = reservedVlans(at).find((reserved) => vlans.includes(reserved.vlan));
-    if (taken)
-      throw new ServiceError({
-        code: 'network.reserved-vlan',
-        what: `VLAN ${taken.vlan} is ${taken.why} there`,
-        where: at.name,
-      });
-  }
 }
 
 function describeLink(plan: NicPlan): string {
@@ -447,10 +415,20 @@ function describeLink(plan: NicPlan): string {
     : `single NIC with MAC ${link.mac}`;
 }
 
+function describeVlans({ planned: { native, tagged } }: ResolvedNetwork): string {
+  const untagged =
+    native === null
+      ? 'nothing untagged'
+      : native === 'provisioning'
+        ? 'the provisioning network untagged'
+        : `VLAN ${native} untagged`;
+  return tagged.length > 0 ? `${untagged}, ${tagged.join(', ')} tagged` : untagged;
+}
+
 function contextOf(
   found: ResolvedNetwork,
 ): Pick<StartContext, 'nicPlan' | 'native' | 'tagged' | 'used' | 'parked'> {
-  const place = ({ switch: name, port }: ConnectedPort): JsonPlace => ({ switch: name, port });
+  const place = ({ switch: name, port }: PortPlace): JsonPlace => ({ switch: name, port });
   return {
     nicPlan: found.planned.plan.map((entry) => ({ ...entry })),
     native: found.planned.native,
@@ -464,6 +442,11 @@ function inputOf(run: Run): StartInput {
   return run.operation.input as StartInput;
 }
 
+/** What was journaled before there were users is an instance's. */
+function isForUser(run: Run): boolean {
+  return inputOf(run).holder === 'user';
+}
+
 /** The context's JSON back in the types that went into it. */
 function nicPlanOf(run: Run): NicPlan {
   return run.context.nicPlan as unknown as NicPlan;
@@ -473,7 +456,7 @@ function networkOf(run: Run): TenantNetwork {
   const places = (list: readonly JsonPlace[]): TenantNetwork['ports'] =>
     list.map((place) => ({ switch: place.switch, port: place.port as PortId }));
   return {
-    native: run.context.native as VlanId,
+    native: run.context.native as TenantNetwork['native'],
     tagged: run.context.tagged as readonly VlanId[],
     ports: places(run.context.used),
     parked: places(run.context.parked),

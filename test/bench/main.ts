@@ -7,9 +7,10 @@ import { BenchSkipped, isReached, type Bench, type Figure } from './bench.ts';
 import { deploySpeed } from './deploy-speed.ts';
 import { imageServing } from './image-serving.ts';
 import { ipmiStatus } from './ipmi-status.ts';
+import { maasApi } from './maas-api.ts';
 import { powerPolling } from './power-polling.ts';
 
-const benches: readonly Bench[] = [agentLinks, imageServing, ipmiStatus, powerPolling, deploySpeed];
+const benches: readonly Bench[] = [agentLinks, imageServing, ipmiStatus, powerPolling, deploySpeed, maasApi];
 
 interface Report {
   readonly name: string;

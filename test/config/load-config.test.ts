@@ -49,7 +49,8 @@ describe('configuration', () => {
       assert.equal(found, null);
       assert.deepEqual(warnings, []);
       assert.equal(config.stateDir, join(folder, '.csbm'));
-      assert.deepEqual(config.store, { type: 'sqlite', file: join(folder, '.csbm/csbm.sqlite') });
+      assert.equal(config.store.type, 'sqlite');
+      assert.equal(config.store.file, join(folder, '.csbm/csbm.sqlite'));
       assert.equal(config.secrets.keyFile, join(folder, '.csbm/secret.key'));
       assert.deepEqual(config.http, { host: '127.0.0.1', port: 8440, tls: {}, allowPlain: false });
       assert.equal(config.boot.port, 8480);

@@ -19,6 +19,7 @@ import { plugNic, unplugNic } from '../../src/operations/nics.ts';
 import { reboot } from '../../src/operations/reboot.ts';
 import { startFirst, startKnown } from '../../src/operations/start.ts';
 import { stop } from '../../src/operations/stop.ts';
+import { maasCompatibility } from './maas-compatibility.ts';
 import { stepTexts, type StepText } from './step-texts.ts';
 
 /** Every failure code that can meet an operator, from both tables. */
@@ -57,6 +58,7 @@ export function generatedParts(): ReadonlyMap<string, string> {
     ['machine-states', machineStates()],
     ['failures', failureTables()],
     ['rights', rightsTable()],
+    ['maas-compatibility', maasCompatibility()],
     ['stop-retry', stopRetryList()],
     ['agent-commands', agentCommandTable()],
     // One session at a time is all that the service opens, whatever this setting allows.
@@ -172,6 +174,8 @@ const groupTitles: Readonly<Record<string, string>> = {
   power: 'BMC and power',
   switch: 'Switches',
   deploy: 'Installing and erasing',
+  maas: 'An upstream MAAS',
+  pool: 'Pools',
   value: 'Values',
   config: 'Configuration',
   rack: 'Rack config',

@@ -132,5 +132,5 @@ function isStep(text: string): boolean {
 
 /** Settings of CloudStack, and files, are written like ours. */
 function isForeign(text: string): boolean {
-  return /\.(ts|json|yaml|md|key|token|sqlite|pem|ipxe)$/.test(text);
+  return /\.(ts|py|json|yaml|md|key|token|sqlite|pem|ipxe)$/.test(text);
 }

@@ -13,10 +13,10 @@ export const stepTexts: Readonly<Record<string, StepText>> = {
   'bmc.probe': { does: 'Logs in to the BMC; keeps the cipher suite that it speaks.' },
   'wiring.check': { does: 'Finds the ports of its MACs in the rack config, or refuses.' },
   claim: {
-    does: 'Holds the machine for the instance. Refused unless it is ready, clean, not withheld and nobody holds it.',
+    does: 'Holds the machine for the instance, or the user. Refused unless it is ready, clean, not withheld, nobody else holds it, and its pool has the door.',
   },
   'start-first/resolve': {
-    does: 'Finds image, default NIC, VLANs, ports and uplinks, and plans bond and VLAN interfaces. Whatever is missing is refused here; nothing was touched yet.',
+    does: 'Finds image, VLANs (of the instance’s NICs, or of the machine’s interfaces), ports and uplinks, and plans bond and VLAN interfaces. Whatever is missing is refused here; nothing was touched yet.',
   },
   'start-known/resolve': {
     does: 'Compares the command, the deployment on record and what the switches show.',
@@ -69,6 +69,15 @@ export const stepTexts: Readonly<Record<string, StepText>> = {
     does: 'Every port out of the tenant’s VLANs and parked, read back. From here on the tenant is gone from the network, and the caller may be answered.',
   },
   'boot-device.disk': { does: 'Boot device disk, read back where the BMC can show it.' },
+  ...Object.fromEntries(
+    ['commission', 'deploy', 'erase'].map((phase): [string, StepText] => [
+      `${phase}.hand-over`,
+      {
+        does: 'Only where the engine drives the power itself: off, confirmed; then boot device and power are left to it until it is through.',
+        undo: powerOn,
+      },
+    ]),
+  ),
   'commission.order': { does: 'Places the inventory order with the boot service.', undo: order },
   'deploy.order': { does: 'Places the install order with the boot service.', undo: order },
   'erase.order': {

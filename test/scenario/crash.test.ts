@@ -13,13 +13,17 @@ import type { LabAnswer } from '../../lab/management-server/agent-connection.ts'
 import { destroy } from '../../src/operations/destroy.ts';
 import type { StepContext, StepList } from '../../src/operations/journal/step.ts';
 import { startFirst } from '../../src/operations/start.ts';
+import { stageDatabase, testStore } from '../support/temp-database.ts';
 import { until } from '../support/until.ts';
 
 /** Every point where a crash may cut an operation: right after each intent, and after each effect before its outcome is written. */
 function boundaries<C extends StepContext>(list: StepList<C>): string[] {
-  return list.steps
-    .filter((step) => step.name !== 'ports.fence')
-    .flatMap((step) => [`${list.name}:${step.name}:intent`, `${list.name}:${step.name}:effect`]);
+  return (
+    list.steps
+      // Only where a fence is needed, or the engine drives the power.
+      .filter((step) => step.name !== 'ports.fence' && !step.name.endsWith('.hand-over'))
+      .flatMap((step) => [`${list.name}:${step.name}:intent`, `${list.name}:${step.name}:effect`])
+  );
 }
 
 describe('kill -9 of the service at every step boundary of Start and Destroy', function () {
@@ -27,14 +31,17 @@ describe('kill -9 of the service at every step boundary of Start and Destroy', f
   const starts = boundaries(startFirst);
   const destroys = boundaries(destroy);
   let stage: Stage;
+  let database: Awaited<ReturnType<typeof stageDatabase>>;
   let host: bigint;
   let directory: string;
   let installs = 0;
 
   before(async () => {
     directory = mkdtempSync(path.join(tmpdir(), 'csbm-crash-'));
+    database = await stageDatabase();
     stage = await Stage.start({
       directory,
+      env: database.env,
       machines: 1,
       speed: 40,
       imageBytes: 2 ** 20,
@@ -55,6 +62,7 @@ describe('kill -9 of the service at every step boundary of Start and Destroy', f
 
   after(async () => {
     await stage.stop();
+    await database.release();
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -85,7 +93,9 @@ describe('kill -9 of the service at every step boundary of Start and Destroy', f
   }
 
   const rounds = Math.max(starts.length, destroys.length);
-  for (let round = 0; round < rounds; round += 1) {
+  // What another kind of database may do differently shows at any of them.
+  const every = testStore === 'sqlite' ? 1 : 16;
+  for (let round = 0; round < rounds; round += every) {
     const atStart = starts[round % starts.length]!;
     const atDestroy = destroys[round % destroys.length]!;
 

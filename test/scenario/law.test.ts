@@ -11,6 +11,7 @@ import {
 } from '../../lab/management-server/commands.ts';
 import type { FloorMachine } from '../../lab/floor/index.ts';
 import { launchLocally } from '../support/local-service.ts';
+import { stageDatabase } from '../support/temp-database.ts';
 import { until } from '../support/until.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -19,6 +20,7 @@ type Json = Readonly<Record<string, unknown>>;
 describe('the laws, over a simulated floor', function () {
   this.timeout(60_000);
   let stage: Stage;
+  let database: Awaited<ReturnType<typeof stageDatabase>>;
   let directory: string;
   let host: bigint;
   let server: FloorMachine;
@@ -28,8 +30,10 @@ describe('the laws, over a simulated floor', function () {
 
   before(async () => {
     directory = mkdtempSync(path.join(tmpdir(), 'csbm-law-'));
+    database = await stageDatabase();
     stage = await Stage.start({
       directory,
+      env: database.env,
       machines: 2,
       speed: 40,
       imageBytes: 2 ** 20,
@@ -50,6 +54,7 @@ describe('the laws, over a simulated floor', function () {
 
   after(async () => {
     await stage.stop();
+    await database.release();
     rmSync(directory, { recursive: true, force: true });
   });
 

@@ -18,6 +18,7 @@ export async function launchLocally(options: ServiceProcessOptions): Promise<Run
   return {
     adminUrl: service.adminUrl,
     bootUrl: service.bootUrl,
+    maasUrl: service.maasUrl,
     exited,
     stop: async () => {
       await service.stop();

@@ -40,8 +40,7 @@ export async function failedStart(show: Show): Promise<void> {
   );
   rule.cancel();
   const phases = watch.phases(name).slice(before);
-  const off = phases.findIndex(({ phase }) => phase === 'off');
-  const erasing = phases.slice(off + 1).find(({ phase }) => phase === 'firmware');
+  const erasing = phases.findLast(({ phase }) => phase === 'firmware');
   const ports =
     erasing?.ports.map((port) =>
       port?.up ? `VLAN ${port.native}${port.tagged.length > 0 ? ' and more' : ''}` : 'shut',

@@ -4,7 +4,7 @@ import { makeLabImage } from '../../machine/index.ts';
 import { leasesOf, vlans, type Show } from './show.ts';
 
 export const imageName = 'lab-linux';
-const imageBytes = 24 * 2 ** 20;
+export const demoImageBytes = 24 * 2 ** 20;
 
 /** 1: the floor stands; the service is started and comes up. */
 export async function floorAndService({ page, stage }: Show): Promise<void> {
@@ -30,6 +30,11 @@ export async function floorAndService({ page, stage }: Show): Promise<void> {
   page.waiting('csbm starts');
   await stage.serve();
   const { adminUrl, bootUrl } = stage.service;
+  if (stage.hasUpstream)
+    page.step(
+      'an upstream MAAS',
+      `played by a second csbm, as MAAS itself answers, at ${stage.upstream.root}: it installs and erases the servers`,
+    );
   page.step(
     'csbm serve',
     `admin API ${adminUrl}, boot service ${bootUrl}, SQLite in ${stage.directory}/state`,
@@ -54,15 +59,12 @@ export async function serversJoin(show: Show): Promise<void> {
     await stage.admin.call('PUT', '/rack-config', stage.floor.rackConfig());
     return `${String(switches)} switches, ${String(wires)} cables between NICs and ports`;
   });
-  const packed = gzipSync(makeLabImage({ name: imageName, canBond: true, bytes: imageBytes }), { level: 1 });
-  await timed(show, 'image', async () => {
-    const { image } = await stage.admin.upload(
-      `/images?name=${imageName}&canBond=true&firstBoot=nocloud&alias=http://templates.example/${imageName}`,
-      packed,
+  if (stage.hasUpstream)
+    page.step(
+      'image',
+      `${imageName} is in MAAS, for the template csbm://${imageName}; the key to MAAS is in csbm.yaml`,
     );
-    const { rawBytes, sha256 } = image as { readonly rawBytes?: number; readonly sha256?: string };
-    return `${imageName}: ${((rawBytes ?? imageBytes) / 2 ** 20).toFixed(0)} MiB${sha256 ? `, sha256 ${sha256}` : ''}, for the template http://templates.example/${imageName}`;
-  });
+  else await uploadImage(show);
   const names = stage.floor.machines.map(({ machine }) => machine.name);
   page.waiting(`${names.join(', ')} boot, are counted and erased`);
   const summaries = await Promise.all(
@@ -89,6 +91,20 @@ export async function serversJoin(show: Show): Promise<void> {
     summaries.every(({ state, clean }) => state === 'ready' && clean?.verified === true),
     names.map((name, index) => `${name} ${summaries[index]!.state}`).join(', '),
   );
+}
+
+async function uploadImage(show: Show): Promise<void> {
+  const packed = gzipSync(makeLabImage({ name: imageName, canBond: true, bytes: demoImageBytes }), {
+    level: 1,
+  });
+  await timed(show, 'image', async () => {
+    const { image } = await show.stage.admin.upload(
+      `/images?name=${imageName}&canBond=true&firstBoot=nocloud&alias=http://templates.example/${imageName}`,
+      packed,
+    );
+    const { rawBytes, sha256 } = image as { readonly rawBytes?: number; readonly sha256?: string };
+    return `${imageName}: ${((rawBytes ?? demoImageBytes) / 2 ** 20).toFixed(0)} MiB${sha256 ? `, sha256 ${sha256}` : ''}, for the template http://templates.example/${imageName}`;
+  });
 }
 
 /** 3: one link for each server to the management server; and somebody else's instance, to be left in peace. */

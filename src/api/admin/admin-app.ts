@@ -7,12 +7,14 @@ import { Queries } from '../../operations/queries.ts';
 import { authenticate, errorAnswer, mount } from './mount.ts';
 import { openApi } from './openapi.ts';
 import { route, type Route } from './route.ts';
+import { apiKeyRoutes } from './routes/api-keys.ts';
 import { bmcRoutes } from './routes/bmc.ts';
 import { cloudstackRoutes } from './routes/cloudstack.ts';
 import { v1, type RouteContext } from './routes/context.ts';
 import { imageRoutes } from './routes/images.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { poolRoutes } from './routes/pools.ts';
 import { principalRoutes } from './routes/principals.ts';
 import { rackRoutes } from './routes/racks.ts';
 import { serviceRoutes } from './routes/service.ts';
@@ -55,7 +57,9 @@ export function adminRoutes(options: AdminAppOptions): readonly Route[] {
     ...operationRoutes(context),
     ...rackRoutes(context),
     ...imageRoutes(context),
+    ...poolRoutes(context),
     ...principalRoutes(context),
+    ...apiKeyRoutes(context),
     ...cloudstackRoutes(context),
   ];
   let document: object | undefined;

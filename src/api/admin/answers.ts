@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { claimDoors } from '../../core/machine/pool.ts';
 import { roles } from '../../core/access/principal.ts';
 
 /**
@@ -165,7 +166,7 @@ export const machine = named(
         id: z.string(),
         image: z.string(),
         state: z.string(),
-        native: z.int().nullable(),
+        native: z.union([z.int(), z.literal('provisioning')]).nullable(),
         tagged: z.array(z.int()),
         nicPlan: z.array(loose),
       })
@@ -258,6 +259,26 @@ export const principal = named(
     revokedAt: time.nullable(),
     expiresAt: time.nullable(),
     lastUsedAt: time.nullable(),
+    email: z.string(),
+    hasPassword: z.boolean(),
+  }),
+);
+
+export const apiKey = named(
+  'ApiKey',
+  z.object({ token: z.string(), name: z.string(), principal: z.string(), createdAt: time }),
+);
+
+export const pool = named(
+  'Pool',
+  z.object({
+    /** Null = nobody has described it. */
+    id: z.int().nullable(),
+    name: z.string(),
+    description: z.string(),
+    doors: z.array(z.enum(claimDoors)),
+    trusted: z.boolean(),
+    machines: z.int(),
   }),
 );
 

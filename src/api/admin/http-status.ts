@@ -7,6 +7,8 @@ const statusOf: Readonly<Record<string, number>> = {
   'access.scope': 403,
   'access.throttled': 429,
   'access.last-admin': 409,
+  'access.exists': 409,
+  'access.in-use': 409,
   'request.not-found': 404,
   'machine.unknown': 404,
   'rack.in-use': 409,
@@ -15,13 +17,19 @@ const statusOf: Readonly<Record<string, number>> = {
   'machine.state': 409,
   'machine.quarantined': 409,
   'machine.no-evidence': 409,
+  'machine.locked': 409,
+  'pool.door': 409,
+  'pool.in-use': 409,
+  'pool.exists': 409,
   'claim.machine-taken': 409,
+  'claim.not-held': 403,
   'claim.instance-elsewhere': 409,
   'claim.unknown-instance': 409,
   'operation.conflict': 409,
   'operation.erasing': 409,
   'store.conflict': 409,
   'store.unavailable': 503,
+  'store.outcome-unknown': 503,
   'internal.bug': 500,
 };
 
@@ -29,5 +37,5 @@ const statusOf: Readonly<Record<string, number>> = {
 export function httpStatus(error: CodedError): number {
   const known = statusOf[error.code];
   if (known !== undefined) return known;
-  return /^(power|switch|deploy|cloudstack)\./.test(error.code) ? 502 : 400;
+  return /^(power|switch|deploy|maas|cloudstack)\./.test(error.code) ? 502 : 400;
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { Secret } from '../../../plugin-api/index.ts';
+import { roles } from '../../core/access/principal.ts';
+import { claimDoors } from '../../core/machine/pool.ts';
 
 const secret = z
   .string()
@@ -26,6 +28,10 @@ export const enrolMessage = z.strictObject({
   }),
   firmware: z.enum(['legacy', 'efi']).optional(),
   wiring: z.enum(['managed', 'none']).optional(),
+  engine: z
+    .string()
+    .regex(/^[a-z][A-Za-z0-9:._-]{0,31}$/, 'the name of a deploy engine: native, maas, maas:<name>')
+    .optional(),
   pool: name.optional(),
   site: name.optional(),
   rootDiskSerial: name.optional(),
@@ -81,12 +87,32 @@ const expiresIn = z
   .optional();
 export const principalMessage = z.strictObject({
   name,
-  role: z.enum(['admin', 'operator', 'viewer']),
+  role: z.enum(roles),
   /** The column's width. */
   scope: z.string().max(128).default('*'),
+  email: z.string().max(255).default(''),
+  /** For a login of MAAS's clients. */
+  password: secret.optional(),
   expiresIn,
   reason,
 });
+export const passwordMessage = z.strictObject({ password: secret, reason });
+const keyName = z.string().max(255);
+export const apiKeysQuery = z.strictObject({ principal: name.optional() });
+/** Without `principal` it is the asker's own. */
+export const apiKeyMessage = z.strictObject({
+  principal: name.optional(),
+  name: keyName.default(''),
+  reason,
+});
+export const renameApiKeyMessage = z.strictObject({ name: keyName, reason });
+const poolRules = {
+  description: z.string().max(1_000).optional(),
+  doors: z.array(z.enum(claimDoors)).max(claimDoors.length).optional(),
+  trusted: z.boolean().optional(),
+};
+export const poolMessage = z.strictObject({ name, ...poolRules, reason });
+export const poolChangeMessage = z.strictObject({ name: name.optional(), ...poolRules, reason });
 export const rotateMessage = z.strictObject({ expiresIn, reason });
 export const planQuery = z.strictObject({ plan: z.enum(['0', '1']).optional() });
 export const operationsQuery = z.strictObject({

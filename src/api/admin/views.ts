@@ -162,6 +162,7 @@ export function switchView(at: Switch): JsonObject {
 }
 
 export function principalView(principal: PrincipalRecord): JsonObject {
-  const { name, role, scope, createdAt, revokedAt, expiresAt, lastUsedAt } = principal;
-  return { name, role, scope, createdAt, revokedAt, expiresAt, lastUsedAt };
+  const { name, role, scope, createdAt, revokedAt, expiresAt, lastUsedAt, email, passwordHash } = principal;
+  const hasPassword = passwordHash !== null;
+  return { name, role, scope, createdAt, revokedAt, expiresAt, lastUsedAt, email, hasPassword };
 }

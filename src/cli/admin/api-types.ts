@@ -16,6 +16,7 @@ export interface MachineView {
   readonly site: string;
   readonly pool: string;
   readonly wiring: string;
+  readonly engine: string;
   readonly firmware: string;
   readonly cpus: number;
   readonly memoryBytes: number;
@@ -64,7 +65,7 @@ export interface MachineView {
   readonly deployment: {
     readonly image: string;
     readonly state: string;
-    readonly native: number | null;
+    readonly native: number | 'provisioning' | null;
     readonly tagged: readonly number[];
   } | null;
   readonly operation: { readonly id: string; readonly kind: string; readonly state: string } | null;
@@ -178,6 +179,15 @@ export interface PrincipalView {
   readonly revokedAt: number | null;
   readonly expiresAt: number | null;
   readonly lastUsedAt: number | null;
+  readonly email: string;
+  readonly hasPassword: boolean;
+}
+
+export interface ApiKeyView {
+  readonly token: string;
+  readonly name: string;
+  readonly principal: string;
+  readonly createdAt: number;
 }
 
 export interface AlarmView {
@@ -213,4 +223,14 @@ export interface HealthView {
 export interface PlanSection {
   readonly step: string;
   readonly lines: readonly string[];
+}
+
+export interface PoolView {
+  /** Null = nobody has described it. */
+  readonly id: number | null;
+  readonly name: string;
+  readonly description: string;
+  readonly doors: readonly string[];
+  readonly trusted: boolean;
+  readonly machines: number;
 }

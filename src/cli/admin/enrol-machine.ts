@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { hiddenPrompt } from '../hidden-prompt.ts';
+import { readSecretFile } from '../secret-file.ts';
 import type { Terminal } from '../terminal.ts';
 import type { MachineView } from './api-types.ts';
 import { adminRun, adminVerb, type AdminOptions } from './verb.ts';
@@ -17,6 +16,7 @@ interface EnrolOptions extends AdminOptions {
   readonly bmcPrivilege?: string;
   readonly firmware?: string;
   readonly wiring?: string;
+  readonly engine?: string;
   readonly pool?: string;
   readonly site?: string;
   readonly rootDiskSerial?: string;
@@ -56,6 +56,7 @@ export function enrolVerb(group: Command, terminal: Terminal): void {
         'none',
       ]),
     )
+    .option('--engine <name>', 'deploy engine that installs it: native, maas, maas:<name> (default: native)')
     .option('--pool <pool>', 'which doors may claim it')
     .option('--site <site>', 'lab or data centre')
     .option('--root-disk-serial <serial>', 'disk to install to (default: the smallest that fits)')
@@ -80,6 +81,7 @@ export function enrolVerb(group: Command, terminal: Terminal): void {
         },
         firmware: options.firmware,
         wiring: options.wiring,
+        engine: options.engine,
         pool: options.pool,
         site: options.site,
         rootDiskSerial: options.rootDiskSerial,
@@ -105,7 +107,7 @@ function cloudPlace({ cloud, zone, pod, cluster, hostTag }: EnrolOptions): objec
 }
 
 async function bmcPassword(terminal: Terminal, { bmcPasswordFile, bmcUser }: EnrolOptions): Promise<string> {
-  if (bmcPasswordFile !== undefined) return readSecret(terminal, bmcPasswordFile);
+  if (bmcPasswordFile !== undefined) return readSecretFile(terminal, bmcPasswordFile);
   return (
     terminal.env['CSBM_BMC_PASSWORD'] ??
     hiddenPrompt(
@@ -117,25 +119,8 @@ async function bmcPassword(terminal: Terminal, { bmcPasswordFile, bmcUser }: Enr
 }
 
 function bmcKey(terminal: Terminal, { bmcKgFile }: EnrolOptions): { readonly kg?: string } {
-  const kg = bmcKgFile === undefined ? terminal.env['CSBM_BMC_KG'] : readSecret(terminal, bmcKgFile);
+  const kg = bmcKgFile === undefined ? terminal.env['CSBM_BMC_KG'] : readSecretFile(terminal, bmcKgFile);
   return kg === undefined ? {} : { kg };
-}
-
-/** One line end at the end of a file does not belong to the secret. */
-function readSecret(terminal: Terminal, file: string): string {
-  const path = resolve(terminal.cwd, file);
-  try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
-    throw new ServiceError({
-      code: 'secret.unresolved',
-      what: `the secret file cannot be read (${why})`,
-      where: path,
-      remedy: 'name a file that you can read',
-      cause,
-    });
-  }
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

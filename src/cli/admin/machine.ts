@@ -208,7 +208,7 @@ export function machineText(at: MachineView): string {
     ['deployment', deployment && `${deployment.image}, ${deployment.state}`],
     ['VLANs', deployment && `native ${deployment.native ?? 'none'}, tagged ${listed(deployment.tagged)}`],
     ['clean disks', clean && `${clean.grade} at ${time(clean.at)!}: ${clean.summary}`],
-    ['place', `site ${at.site}, pool ${at.pool}, wiring ${at.wiring}`],
+    ['place', `site ${at.site}, pool ${at.pool}, wiring ${at.wiring}, engine ${at.engine}`],
     ['CloudStack', place && `${place.cloud}: zone ${place.zone}, pod ${place.pod}, cluster ${place.cluster}`],
     ['host tag', place?.hostTag],
     ['hardware', `${at.product} ${at.serial}`.trim()],

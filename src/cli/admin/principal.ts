@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../../kernel/clock/duration.ts';
+import { hiddenPrompt } from '../hidden-prompt.ts';
+import { readSecretFile } from '../secret-file.ts';
 import type { Terminal } from '../terminal.ts';
 import { table, time } from '../table.ts';
 import type { PrincipalView } from './api-types.ts';
@@ -31,11 +33,15 @@ export function principalCommand(terminal: Terminal): Command {
   );
 
   adminVerb(
-    group.command('add <name>').description('a new principal; its token is printed once and kept nowhere'),
+    group
+      .command('add <name>')
+      .description(
+        'a new principal; its token is printed once and kept nowhere. A user has none, but API keys: csbm api-key',
+      ),
   )
     .addOption(
       new Option('--role <role>', 'what it may do')
-        .choices(['admin', 'operator', 'viewer'])
+        .choices(['admin', 'operator', 'viewer', 'cloud', 'user'])
         .makeOptionMandatory(),
     )
     .option(
@@ -43,16 +49,19 @@ export function principalCommand(terminal: Terminal): Command {
       'what it may touch: *, or site:NAME, pool:NAME, cloud:NAME, machine:NAME with commas',
       '*',
     )
+    .option('--email <address>', 'address of the person, for clients that show one')
+    .option('--password-file <file>', "file with a password, by which MAAS's clients can log in")
     .addOption(expiresOption())
     .addOption(reasonOption())
-    .action(async (name: string, options: AdminOptions & Life & { role: string; scope: string }) => {
+    .action(async (name: string, options: AddOptions) => {
+      const { role, scope, email, passwordFile, expires: expiresIn, reason } = options;
+      const password = passwordFile === undefined ? undefined : readSecretFile(terminal, passwordFile);
       const { client, print, json } = await adminRun(terminal, options);
-      const { role, scope, expires: expiresIn, reason } = options;
-      const made = await client.call<{ readonly token: string }>('POST', '/principals', {
-        body: { name, role, scope, expiresIn, reason },
+      const made = await client.call<{ readonly token: string | null }>('POST', '/principals', {
+        body: { name, role, scope, email, password, expiresIn, reason },
       });
-      if (!json) terminal.stderr.write(onlyOnce);
-      print(made, () => made.token);
+      if (!json && made.token !== null) terminal.stderr.write(onlyOnce);
+      print(made, () => made.token ?? `${name} is made; csbm api-key create --user ${name} gives it a key`);
     });
 
   adminVerb(
@@ -76,6 +85,22 @@ export function principalCommand(terminal: Terminal): Command {
       print(made, () => made.token);
     });
 
+  adminVerb(
+    group.command('password <name>').description("the password by which it logs in to MAAS's clients"),
+  )
+    .option('--password-file <file>', 'file with the password (default: it is asked for)')
+    .addOption(reasonOption())
+    .action(async (name: string, options: AdminOptions & { passwordFile?: string; reason: string }) => {
+      const password =
+        options.passwordFile === undefined
+          ? await hiddenPrompt(terminal, `password of ${name}`, 'name a file with --password-file')
+          : readSecretFile(terminal, options.passwordFile);
+      const { client, print } = await adminRun(terminal, options);
+      const body = { password, reason: options.reason };
+      await client.call('PUT', `/principals/${encodeURIComponent(name)}/password`, { body });
+      print({ changed: name }, () => `${name} has a new password`);
+    });
+
   adminVerb(group.command('revoke <name>').description('end the validity of its token, for good'))
     .addOption(reasonOption())
     .action(async (name: string, options: AdminOptions & { reason: string }) => {
@@ -85,6 +110,13 @@ export function principalCommand(terminal: Terminal): Command {
       print({ revoked: name }, () => `${name} is revoked`);
     });
   return group;
+}
+
+interface AddOptions extends AdminOptions, Life {
+  readonly role: string;
+  readonly scope: string;
+  readonly email?: string;
+  readonly passwordFile?: string;
 }
 
 interface Life {

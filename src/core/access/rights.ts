@@ -10,6 +10,8 @@ const machineActions = [
   'machine.forget',
   'machine.withhold',
   'machine.console',
+  'machine.claim',
+  'machine.describe',
   'machine.clear-events',
   'operation.cancel',
   'operation.commission',
@@ -25,6 +27,7 @@ const machineActions = [
 /** What concerns the whole service: only a principal whose scope is everything may do it. */
 const wholeActions = [
   'rack.write',
+  'pool.write',
   'image.write',
   'metrics.read',
   'principal.manage',
@@ -41,14 +44,14 @@ export type Action = (typeof actions)[number];
 
 const reading: readonly Action[] = ['machine.read', 'service.read', 'image.read'];
 
-const instance: readonly Action[] = [
+const tenancy: readonly Action[] = [
   'operation.start',
   'operation.stop',
   'operation.reboot',
-  'operation.plug-nic',
-  'operation.unplug-nic',
   'operation.destroy',
 ];
+
+const instance: readonly Action[] = [...tenancy, 'operation.plug-nic', 'operation.unplug-nic'];
 
 /** Who may do what: the one table of it. Where, is the scope's part. */
 export const rights: Readonly<Record<Role, ReadonlySet<Action>>> = {
@@ -57,8 +60,8 @@ export const rights: Readonly<Record<Role, ReadonlySet<Action>>> = {
   viewer: new Set([...reading, 'metrics.read', 'cloud.read']),
   // A CloudStack: what its commands ask for, on the hosts that are its own.
   cloud: new Set([...reading, ...instance]),
-  // A tenant's account, at a door that hands machines out to people.
-  user: new Set([...reading, ...instance]),
+  // A tenant's account, at a door that hands machines out to people: only machines that it holds (`operations/allocations.ts`).
+  user: new Set([...reading, ...tenancy, 'machine.claim', 'machine.describe', 'operation.cancel']),
 };
 
 type By = Pick<Asker, 'principal' | 'role' | 'scope'>;

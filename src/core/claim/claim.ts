@@ -1,5 +1,10 @@
 import type { MachineId } from '../machine/machine.ts';
 
+/** What a user's claim of a machine is called; the first part is the same for every machine of the user. */
+export function userClaimId(user: string, machineId: MachineId): string {
+  return `maas/${user}/${machineId}`;
+}
+
 /** Who holds a machine. At most one claim per machine, and one machine per external id (law 2). */
 export interface Claim {
   readonly machineId: MachineId;

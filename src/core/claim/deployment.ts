@@ -4,8 +4,11 @@ import type { PortPlace } from '../rack/wiring.ts';
 
 /** The tenant's network as the ports must carry it. */
 export interface TenantNetwork {
-  /** VLAN of the default NIC: untagged on every port in use. */
-  readonly native: VlanId;
+  /**
+   * Untagged on every port in use: the VLAN of the default NIC. `provisioning` = the machine stays on the provisioning network,
+   * which only a trusted pool allows; null = nothing.
+   */
+  readonly native: VlanId | 'provisioning' | null;
   /** VLANs of the further NICs, ascending: tagged on every port in use. */
   readonly tagged: readonly VlanId[];
   /** Ports that carry the tenant's VLANs (both of a bond, or one). */
@@ -30,3 +33,6 @@ export interface Deployment {
   readonly endedAt: number | null;
   readonly version: number;
 }
+
+/** A deployment for showing: without what the tenant gave its first boot. */
+export type ShownDeployment = Omit<Deployment, 'firstBoot'>;

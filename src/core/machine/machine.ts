@@ -27,7 +27,7 @@ export type MachineState =
 export const machineTransitions: Readonly<Record<MachineState, readonly MachineState[]>> = {
   new: ['commissioning', 'ready', 'broken'],
   commissioning: ['ready', 'new', 'failed', 'broken'],
-  ready: ['commissioning', 'deploying', 'erasing', 'broken'],
+  ready: ['commissioning', 'deploying', 'releasing', 'erasing', 'broken'],
   deploying: ['deployed', 'ready', 'failed', 'releasing', 'broken'],
   deployed: ['releasing', 'failed', 'broken'],
   releasing: ['erasing', 'ready', 'failed', 'deployed', 'broken'],

@@ -1,5 +1,7 @@
 /** Kinds of doors that can hand out a machine. */
-export type ClaimDoor = 'cloudstack' | 'maas';
+export const claimDoors = ['cloudstack', 'maas'] as const;
+
+export type ClaimDoor = (typeof claimDoors)[number];
 
 /** Machines that are handed out by the same rules. */
 export interface Pool {
@@ -17,6 +19,6 @@ export interface Pool {
 /** The rules of a pool that nobody has described. */
 export const defaultPoolRules: Pick<Pool, 'description' | 'doors' | 'trusted'> = {
   description: '',
-  doors: ['cloudstack', 'maas'],
+  doors: claimDoors,
   trusted: false,
 };

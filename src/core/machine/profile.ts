@@ -19,10 +19,15 @@ export interface MachineProfile {
   readonly locked: boolean;
   /** Its network as clients changed it; null = as inventoried (`inventoriedInterfaces`). Gone with the claim it was made under. */
   readonly interfaces: readonly Interface[] | null;
+  /** True = the interfaces were changed under the present claim, and go with it. */
+  readonly interfacesOfClaim?: boolean;
   /** What is only kept and shown: `hwe_kernel`, `swap_size`, ... by MAAS's names. */
   readonly kept: JsonObject;
   readonly version: number;
 }
+
+/** Where `kept` says which link of the interfaces has the default route of a family. */
+export const gatewayKey = { 4: 'gateway_link_ipv4', 6: 'gateway_link_ipv6' } as const;
 
 /** The profile of a machine about which nobody said anything; version 0 = it is not stored. */
 export function emptyProfile(machineId: MachineId): MachineProfile {

@@ -4,11 +4,7 @@ import type { Switch } from '../rack/wiring.ts';
 
 /** On the provisioning network of its switch: an explicit VLAN, or the default VLAN. */
 export function provisioningPort(at: Switch): DesiredPort {
-  return {
-    native: at.provisioning === 'default-vlan' ? 'default' : at.provisioning,
-    tagged: [],
-    admin: 'up',
-  };
+  return { native: nativeAt(at, 'provisioning'), tagged: [], admin: 'up' };
 }
 
 /** Where nothing is: the park VLAN, or shut where there is none. */
@@ -19,8 +15,21 @@ export function parkedPort(at: Switch): DesiredPort {
 /** Out of every VLAN of ours and admin-down: also the fence (law 4c). */
 export const shutPort: DesiredPort = { native: null, tagged: [], admin: 'down' };
 
-export function tenantPort(network: Pick<TenantNetwork, 'native' | 'tagged'>): DesiredPort {
-  return { native: network.native, tagged: network.tagged, admin: 'up' };
+export function tenantPort(
+  at: Pick<Switch, 'provisioning' | 'park'>,
+  { native, tagged }: Pick<TenantNetwork, 'native' | 'tagged'>,
+): DesiredPort {
+  return { native: nativeAt(at, native), tagged, admin: 'up' };
+}
+
+/** What a tenant's untagged network is on this switch; where there is none, what comes untagged leads nowhere. */
+export function nativeAt(
+  at: Pick<Switch, 'provisioning' | 'park'>,
+  native: TenantNetwork['native'],
+): DesiredPort['native'] {
+  if (native === 'provisioning') return at.provisioning === 'default-vlan' ? 'default' : at.provisioning;
+  if (native === null) return at.park === 'shut' ? null : at.park;
+  return native;
 }
 
 /** VLANs that a tenant must never be put on, at this switch. */

@@ -1,6 +1,6 @@
 import type { DesiredPort, ObservedPort, VlanId } from '../../../plugin-api/index.ts';
 import type { MachineId } from '../machine/machine.ts';
-import type { PortPlace } from '../rack/wiring.ts';
+import type { PortPlace, Switch } from '../rack/wiring.ts';
 
 /** Why a port is wanted as it is. */
 export type PortPurpose = 'provisioning' | 'park' | 'tenant' | 'fenced';
@@ -19,8 +19,12 @@ export interface PortRecord extends PortPlace {
   readonly observedAt: number | null;
 }
 
-/** VLANs of tenants that are wanted on the port. */
-export function tenantVlans({ purpose, desired }: PortRecord): readonly VlanId[] {
+/** VLANs of tenants that are wanted on the port. The park VLAN, where nothing is untagged, leads nowhere and is none of them. */
+export function tenantVlans(
+  { purpose, desired }: Pick<PortRecord, 'purpose' | 'desired'>,
+  at: Pick<Switch, 'park'> | undefined,
+): readonly VlanId[] {
   if (purpose !== 'tenant') return [];
-  return typeof desired.native === 'number' ? [desired.native, ...desired.tagged] : [...desired.tagged];
+  const { native, tagged } = desired;
+  return typeof native === 'number' && native !== at?.park ? [native, ...tagged] : [...tagged];
 }

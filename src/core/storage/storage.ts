@@ -3,9 +3,9 @@ import type { ApiKey } from '../access/api-key.ts';
 import type { PrincipalRecord } from '../access/principal.ts';
 import type { MachinePlace } from '../access/scope.ts';
 import type { Claim } from '../claim/claim.ts';
-import type { Deployment } from '../claim/deployment.ts';
+import type { Deployment, ShownDeployment } from '../claim/deployment.ts';
 import type { Image } from '../image/image.ts';
-import type { Machine, MachineId, ShownMachine } from '../machine/machine.ts';
+import type { Machine, MachineId, MachineState, ShownMachine } from '../machine/machine.ts';
 import type { Pool } from '../machine/pool.ts';
 import type { MachineProfile } from '../machine/profile.ts';
 import type { PortRecord } from '../network/port-state.ts';
@@ -20,7 +20,12 @@ import type { RecordKind, StoredRecord } from './stored-record.ts';
  * somebody else was faster, and returns the record as stored. Nothing slow may happen inside a unit of work.
  */
 export interface Storage {
-  /** Runs `work` in one transaction: all of it or nothing. Nested calls join the outer one. */
+  /**
+   * Runs `work` in one transaction: all of it or nothing. Nested calls join the outer one. Where the database serves others
+   * too, it may refuse a run for their sake, and `work` runs again as if the earlier run had never been: it changes nothing
+   * outside of `tx` that a later run does not set anew.
+   * @throws what `work` throws; ServiceError `store.unavailable`, `store.outcome-unknown`
+   */
   run<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
@@ -42,17 +47,30 @@ export interface Tx {
   readonly records: RecordStore;
 }
 
+/** Machines that fit every condition given. */
+export interface MachineFilter {
+  readonly pools?: readonly string[];
+  readonly states?: readonly MachineState[];
+  readonly architectures?: readonly string[];
+}
+
 export interface MachineStore {
   find(id: MachineId): Promise<Machine | null>;
   findByHostname(hostname: string): Promise<Machine | null>;
   findByMac(mac: Mac): Promise<Machine | null>;
   findByBmc(host: string, port: number): Promise<Machine | null>;
+  /** Whether a machine is withheld from new claims, null where there is none: one query, and no secret is opened for it. */
+  isWithheld(id: MachineId): Promise<boolean | null>;
   /** All machines, in order of hostname; two queries whatever their number. */
   list(): Promise<readonly Machine[]>;
   /** The next machines in order of hostname, after `after`: three queries whatever their number, and no secret is opened. */
-  page(after: string | null, limit: number): Promise<readonly ShownMachine[]>;
+  page(after: string | null, limit: number, filter?: MachineFilter): Promise<readonly ShownMachine[]>;
   /** Machines by id, as `page` gives them, in order of hostname. */
   shown(ids: readonly MachineId[]): Promise<readonly ShownMachine[]>;
+  /** Ids of the machines of these names, where there are such: one query. */
+  idsOfHostnames(hostnames: readonly string[]): Promise<readonly MachineId[]>;
+  /** Ids of the machines with NICs of these MACs: one query. */
+  idsOfMacs(macs: readonly Mac[]): Promise<readonly MachineId[]>;
   /** Where every machine stands, for scopes: one query, and no secret is opened for it. */
   places(): Promise<readonly (MachinePlace & { readonly id: MachineId })[]>;
   insert(machine: Machine): Promise<void>;
@@ -78,8 +96,8 @@ export interface DeploymentStore {
   find(id: string): Promise<Deployment | null>;
   /** All that have not ended. */
   listCurrent(): Promise<readonly Deployment[]>;
-  /** Those of these machines that have not ended. */
-  currentOfMachines(machineIds: readonly MachineId[]): Promise<readonly Deployment[]>;
+  /** Those of these machines that have not ended; nothing sealed is opened for it. */
+  currentOfMachines(machineIds: readonly MachineId[]): Promise<readonly ShownDeployment[]>;
   insert(deployment: Deployment): Promise<void>;
   update(deployment: Deployment): Promise<Deployment>;
 }
@@ -88,6 +106,8 @@ export interface RackStore {
   switches(): Promise<readonly Switch[]>;
   findSwitch(name: string): Promise<Switch | null>;
   wires(): Promise<readonly Wire[]>;
+  /** Those that end at these MACs, in the order of the rack config. */
+  wiresOf(macs: readonly Mac[]): Promise<readonly Wire[]>;
   /** The text last uploaded, as it was given, or null. Its secrets are encrypted at rest with it. */
   configText(): Promise<string | null>;
   /** Replaces text, switches and wires together. */
@@ -167,6 +187,8 @@ export interface PrincipalStore {
   insert(principal: PrincipalRecord): Promise<void>;
   /** Revokes for good; false when there is none or it is revoked already. */
   revoke(name: string, at: number): Promise<boolean>;
+  /** Makes a revoked principal anew, with nothing of what it was; false when there is none or it is not revoked. */
+  reinstate(principal: PrincipalRecord): Promise<boolean>;
   /** Another token instead of the one it has, with its own end; false when there is none or it is revoked. */
   replaceToken(name: string, tokenHash: string, expiresAt: number | null): Promise<boolean>;
   /** Notes a recent use. */

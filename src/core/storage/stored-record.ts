@@ -1,6 +1,9 @@
 import type { JsonObject } from '../../../plugin-api/index.ts';
 
-/** Kinds of things that MAAS clients make, name and number, and that are no machine of ours. */
+/**
+ * Kinds of things that MAAS clients make, name and number, and that are no machine of ours; and what a deploy engine remembers of
+ * its order for a machine, whose owner is that machine.
+ */
 export const recordKinds = [
   'fabric',
   'vlan',
@@ -19,8 +22,16 @@ export const recordKinds = [
   'ssh-key',
   'rack-controller',
   'boot-resource',
+  'boot-source',
+  'boot-selection',
+  'package-repository',
+  'dhcp-snippet',
+  'license-key',
+  'reserved-ip',
+  'ssl-key',
   'setting',
   'event',
+  'engine-order',
 ] as const;
 
 export type RecordKind = (typeof recordKinds)[number];

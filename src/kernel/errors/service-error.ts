@@ -62,6 +62,16 @@ export const serviceCodes = {
     meaning: 'Without this principal nobody could administer the service',
     remedy: 'make another administrator first',
   },
+  'access.exists': {
+    retry: 'never',
+    meaning: 'The name is already that of another principal',
+    remedy: 'choose another name',
+  },
+  'access.in-use': {
+    retry: 'operator',
+    meaning: 'The principal still holds machines',
+    remedy: 'release them first',
+  },
   'request.not-found': { retry: 'never', meaning: 'There is no such thing', remedy: 'check the name' },
   'machine.unknown': { retry: 'never', meaning: 'No such machine', remedy: 'enrol it first' },
   'machine.ambiguous': {
@@ -79,10 +89,30 @@ export const serviceCodes = {
     meaning: 'The machine is withheld',
     remedy: 'see the reason; lift the quarantine when it is cured',
   },
+  'machine.locked': {
+    retry: 'never',
+    meaning: 'The machine is locked against a release by mistake',
+    remedy: 'unlock it first',
+  },
   'machine.no-evidence': {
     retry: 'operator',
     meaning: 'The machine has no clean-disk evidence',
     remedy: 'erase it, or accept it explicitly at enrolment',
+  },
+  'pool.door': {
+    retry: 'never',
+    meaning: 'The machine is not handed out through this door',
+    remedy: 'take a machine of another pool, or change the doors of its pool',
+  },
+  'pool.in-use': {
+    retry: 'never',
+    meaning: 'Machines are in the pool',
+    remedy: 'put them into another pool first',
+  },
+  'pool.exists': {
+    retry: 'never',
+    meaning: 'Another pool has the name',
+    remedy: 'choose another name',
   },
   'claim.machine-taken': {
     retry: 'later',
@@ -93,6 +123,11 @@ export const serviceCodes = {
     retry: 'later',
     meaning: 'The instance holds another machine',
     remedy: 'wait until that one is proven off',
+  },
+  'claim.not-held': {
+    retry: 'never',
+    meaning: 'The machine is held by somebody else, or by nobody',
+    remedy: 'act on a machine that you hold; allocate it first',
   },
   'claim.unknown-instance': {
     retry: 'operator',
@@ -158,6 +193,16 @@ export const serviceCodes = {
     retry: 'never',
     meaning: 'The VLAN is the provisioning, park or default VLAN',
     remedy: 'use another VLAN for tenants',
+  },
+  'network.interfaces': {
+    retry: 'never',
+    meaning: 'The interfaces of the machine cannot be carried as they are',
+    remedy: 'change the named interface',
+  },
+  'network.provisioning-stay': {
+    retry: 'never',
+    meaning: 'A deployed machine would stay on the provisioning network, where everybody can speak with it',
+    remedy: 'put its interface into a VLAN of its own, or let the pool be trusted: csbm pool set NAME --trusted',
   },
   'wiring.none': {
     retry: 'operator',
@@ -229,6 +274,11 @@ export const serviceCodes = {
     retry: 'later',
     meaning: 'The database does not answer',
     remedy: 'check the database',
+  },
+  'store.outcome-unknown': {
+    retry: 'later',
+    meaning: 'The connection to the database broke while a change was being stored: it may be stored or not',
+    remedy: 'look whether it is there before asking for it again',
   },
   'store.secret': {
     retry: 'operator',

@@ -210,6 +210,8 @@ export class Execution {
     const refusal: { error?: CodedError } = {};
     try {
       await this.#writeOperation(this.#operation, async (tx) => {
+        // The database may have the unit run again, and an earlier run is as if it had never been.
+        delete refusal.error;
         await settle(tx);
         try {
           await step.prepare?.(tx, this.#stepRun(step, this.#abandon.signal));

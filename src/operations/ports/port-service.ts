@@ -178,10 +178,13 @@ export class PortService {
     const [switches, records] = await this.#parts.storage.run(
       async (tx) => [await tx.racks.switches(), await tx.ports.list()] as const,
     );
+    const byName = new Map(switches.map((at) => [at.name, at]));
     const fabrics = new Set(switches.filter((at) => touched.has(at.name)).map((at) => at.fabric));
     return {
       neighbours: switches.filter((at) => fabrics.has(at.fabric) && !touched.has(at.name)),
-      vlans: records.filter((record) => keys.has(`${record.switch} ${record.port}`)).flatMap(tenantVlans),
+      vlans: records
+        .filter((record) => keys.has(`${record.switch} ${record.port}`))
+        .flatMap((record) => tenantVlans(record, byName.get(record.switch))),
     };
   }
 

@@ -340,8 +340,10 @@ export async function wantedOf(
 ): Promise<Wanted> {
   const { all, fabric } = await storage.run(async (tx) => ({
     all: await tx.ports.list(),
-    fabric: new Set(
-      (await tx.racks.switches()).filter((other) => other.fabric === at.fabric).map((other) => other.name),
+    fabric: new Map(
+      (await tx.racks.switches())
+        .filter((other) => other.fabric === at.fabric)
+        .map((other) => [other.name, other]),
     ),
   }));
   const records = [
@@ -351,7 +353,8 @@ export async function wantedOf(
   const carried = new Set<VlanId>();
   if (at.provisioning !== 'default-vlan') carried.add(at.provisioning);
   for (const record of records)
-    if (fabric.has(record.switch)) for (const vlan of tenantVlans(record)) carried.add(vlan);
+    if (fabric.has(record.switch))
+      for (const vlan of tenantVlans(record, fabric.get(record.switch))) carried.add(vlan);
   const inUse = new Set(carried);
   if (at.park !== 'shut') inUse.add(at.park);
   const retired = [...(observed?.vlans.values() ?? [])]

@@ -13,7 +13,7 @@ import {
   type PowerDriver,
   type PowerState,
 } from '../../../plugin-api/index.ts';
-import type { Machine, MachineId } from '../../core/machine/machine.ts';
+import type { BmcRecord, Machine, MachineId } from '../../core/machine/machine.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { EventBus } from '../../kernel/events/event-bus.ts';
@@ -198,17 +198,7 @@ export class PowerService {
   }
 
   #target(machine: Machine): BmcTarget {
-    const bmc = requireBmc(machine);
-    return {
-      host: bmc.host,
-      port: bmc.port,
-      username: bmc.username,
-      password: bmc.password,
-      kg: bmc.kg ?? undefined,
-      privilege: bmc.privilege,
-      minSuite: bmc.minSuite,
-      knownSuite: bmc.knownSuite ?? undefined,
-    };
+    return bmcTarget(requireBmc(machine));
   }
 
   #bmc(machine: Machine): Bmc {
@@ -296,6 +286,20 @@ function unsupported(machine: Machine, what: string): Promise<never> {
       where: machine.hostname,
     }),
   );
+}
+
+/** A machine's BMC as drivers want it. */
+export function bmcTarget(bmc: BmcRecord): BmcTarget {
+  return {
+    host: bmc.host,
+    port: bmc.port,
+    username: bmc.username,
+    password: bmc.password,
+    kg: bmc.kg ?? undefined,
+    privilege: bmc.privilege,
+    minSuite: bmc.minSuite,
+    knownSuite: bmc.knownSuite ?? undefined,
+  };
 }
 
 function requireBmc(machine: Machine): NonNullable<Machine['bmc']> {

@@ -3,12 +3,13 @@ import {
   deviceCodes,
   type DeployPhase,
   type DeviceCode,
+  type JsonObject,
   type PhaseOrder,
   type PhaseProgress,
 } from '../../../plugin-api/index.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
-import { bootDevice, powerOff, powerOn } from './power-steps.ts';
+import { bootDevice, offOrFence, powerOff, powerOn, requireOff } from './power-steps.ts';
 
 export interface EnginePhase<C extends StepContext> {
   readonly phase: DeployPhase;
@@ -28,15 +29,40 @@ export function orderId(run: StepRun, phase: DeployPhase): string {
 }
 
 /**
- * A phase in which the machine boots into the engine: order → boot device PXE, on → the engine works → off, confirmed.
+ * A phase in which the machine boots into the engine: order → boot device PXE, on → the engine works → off, confirmed. Where the engine
+ * drives the power itself, boot device and power are left to it until it is through (law 9).
  */
 export function enginePhase<C extends StepContext>(phase: EnginePhase<C>): readonly Step<C>[] {
   const applies = phase.applies ? { applies: phase.applies } : {};
+  const applicable: NonNullable<Step<C>['applies']> = (context, input) =>
+    phase.applies?.(context, input) ?? true;
+  const whenTheirs: typeof applicable = (context, input) =>
+    applicable(context, input) && engineDrives(input, phase.phase);
+  const whenOurs: typeof applicable = (context, input) =>
+    applicable(context, input) && !engineDrives(input, phase.phase);
   return [
+    {
+      applies: whenTheirs,
+      name: `${phase.phase}.hand-over`,
+      kind: 'checkable',
+      run: async (run) => {
+        await requireOff(run);
+        return done('off, confirmed; from here on the engine drives the power');
+      },
+      // Undone after the order is taken back: the power is ours again, and the machine must be off before its ports move.
+      undo: { run: offOrFence },
+      plan: async (run) => [
+        `the engine ${(await run.machine()).engine} drives the power until it is through`,
+      ],
+    },
     {
       ...applies,
       name: `${phase.phase}.order`,
       kind: 'checkable',
+      prepare: async (tx, run) => {
+        // Such an engine may begin to change the machine as soon as it has the order.
+        if (engineDrives(run.operation.input, phase.phase)) await phase.onPowerOn?.(tx, run);
+      },
       run: async (run) => {
         const order = await phase.order(run);
         await (await engineOf(run)).begin(order, run.signal);
@@ -53,9 +79,9 @@ export function enginePhase<C extends StepContext>(phase: EnginePhase<C>): reado
       },
       plan: async (run) => (await engineOf(run)).plan(await phase.order(run)),
     },
-    bootDevice(`${phase.phase}.boot-device`, 'pxe', phase.applies),
+    bootDevice(`${phase.phase}.boot-device`, 'pxe', whenOurs),
     powerOn<C>(`${phase.phase}.power-on`, {
-      ...applies,
+      applies: whenOurs,
       // The token can be had only from here on: armed in the same transaction as the intent of our own power-on.
       prepare: async (tx, run) => {
         await run.world.boots.arm(tx, orderId(run, phase.phase));
@@ -73,13 +99,22 @@ export function enginePhase<C extends StepContext>(phase: EnginePhase<C>): reado
       attempts: 1,
       run: async (run) => {
         const progress = await phaseEnd(run, phase.phase);
-        return phase.onDone ? phase.onDone(run, progress) : { evidence: progress.evidence! };
+        if (phase.onDone) return phase.onDone(run, progress);
+        return progress.evidence
+          ? { evidence: progress.evidence }
+          : done(progress.activity, { verified: false });
       },
       undo: { none: 'what the engine did ends with the power-off and the withdrawn order' },
       plan: async () => [`wait until the engine reports the ${phase.phase} done`],
     },
     powerOff(`${phase.phase}.power-off`, applies),
   ];
+}
+
+/** Whether the engine drives the machine's power in the phase: journaled when the operation began. */
+function engineDrives(input: JsonObject, phase: DeployPhase): boolean {
+  const phases = input['enginePhases'];
+  return Array.isArray(phases) && phases.includes(phase);
 }
 
 /** What the machine itself said under this order, or null. */
@@ -117,12 +152,22 @@ async function watchPhase(run: StepRun, phase: DeployPhase): Promise<PhaseProgre
   const { clock, timings } = run.world;
   const engine = await engineOf(run);
   const id = orderId(run, phase);
+  const theirs = engineDrives(run.operation.input, phase);
   const began = clock.monotonic();
   let lastSeen: number | null = null;
   let quietSince = began;
+  let answeredAt = began;
   let boots = 1;
   for (;;) {
-    const progress = await engine.progress(id, run.signal);
+    const progress = await engine.progress(id, run.signal).catch(async (thrown: unknown) => {
+      // An engine that cannot be asked for a while works on: the machine is no worse for it.
+      const silent = thrown instanceof DeviceError && thrown.retry === 'later' && !run.signal.aborted;
+      if (!silent || clock.monotonic() - answeredAt > timings.deployStalled) throw thrown;
+      run.progress(`the engine does not answer: ${thrown.message}`);
+      await run.pause(timings.pollInterval);
+      return 'silent' as const;
+    });
+    if (progress === 'silent') continue;
     if (!progress)
       throw new DeviceError({
         code: 'deploy.stalled',
@@ -132,6 +177,7 @@ async function watchPhase(run: StepRun, phase: DeployPhase): Promise<PhaseProgre
     if (progress.state === 'done') return progress;
     if (progress.state === 'failed') throw phaseError(progress);
     const now = clock.monotonic();
+    answeredAt = now;
     if (progress.lastSeen !== lastSeen) {
       lastSeen = progress.lastSeen;
       quietSince = now;
@@ -142,7 +188,7 @@ async function watchPhase(run: StepRun, phase: DeployPhase): Promise<PhaseProgre
         what: `the ${phase} took too long`,
         said: progress.activity,
       });
-    if (lastSeen === null && now - quietSince > timings.bootSeen) {
+    if (!theirs && lastSeen === null && now - quietSince > timings.bootSeen) {
       if (boots >= 2) {
         throw new DeviceError({
           code: 'deploy.never-booted',

@@ -53,7 +53,7 @@ export async function tenantWishes(
   const used = new Set(network.ports.map((place) => `${place.switch} ${place.port}`));
   return wiring.map(({ at, switch: name, port }) =>
     used.has(`${name} ${port}`)
-      ? { switch: name, port, purpose: 'tenant', desired: tenantPort(network) }
+      ? { switch: name, port, purpose: 'tenant', desired: tenantPort(at, network) }
       : { switch: name, port, purpose: 'park', desired: parkedPort(at) },
   );
 }

@@ -110,6 +110,17 @@ export class AdminService {
     return this.#service.directUrl;
   }
 
+  get maasUrl(): string {
+    assert.ok(this.#service?.maasUrl, 'the MAAS door is not open');
+    return this.#service.maasUrl;
+  }
+
+  /** What the running service reads and writes, for states that only devices could bring about. */
+  get storage(): Service['inside']['storage'] {
+    assert.ok(this.#service, 'the service is not running');
+    return this.#service.inside.storage;
+  }
+
   get token(): string {
     return readFileSync(this.tokenFile, 'utf8').trim();
   }

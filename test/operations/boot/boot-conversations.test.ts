@@ -401,8 +401,7 @@ describe('boot conversations', () => {
     const reopen = async (): Promise<void> => {
       await storage.close();
       storage = await openStorage({
-        type: 'sqlite',
-        file: temp.file,
+        ...temp.database,
         key: temp.key,
         clock: new SystemClock(),
       });

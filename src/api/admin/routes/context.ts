@@ -5,6 +5,7 @@ import type { Metrics } from '../../../kernel/metrics/metrics.ts';
 import type { MachineId } from '../../../core/machine/machine.ts';
 import type { Storage } from '../../../core/storage/storage.ts';
 import type { Access } from '../../../operations/access.ts';
+import type { ApiKeys } from '../../../operations/api-keys.ts';
 import type { ImageLibrary } from '../../../operations/images/image-library.ts';
 import type { Machines } from '../../../operations/machines.ts';
 import type { OperationEvents } from '../../../operations/operation-events.ts';
@@ -14,6 +15,7 @@ import type { PollStatus } from '../../../operations/power/power-poller.ts';
 import type { PowerService } from '../../../operations/power/power-service.ts';
 import type { MachineSight, Queries } from '../../../operations/queries.ts';
 import type { Racks } from '../../../operations/racks.ts';
+import type { Users } from '../../../operations/users.ts';
 import { begunAnswer, nothingAnswer, planAnswer } from '../answers.ts';
 import type { Reply, Route } from '../route.ts';
 import { machineView, operationView } from '../views.ts';
@@ -23,6 +25,8 @@ import { z } from 'zod';
 /** What the routes work with. */
 export interface RouteContext {
   readonly access: Access;
+  readonly keys: ApiKeys;
+  readonly users: Users;
   readonly machines: Machines;
   readonly operations: Operations;
   readonly queries: Queries;

@@ -7,7 +7,7 @@ import { v1, type RouteContext } from './context.ts';
 
 const madeToken = { token: z.string(), expiresAt: z.int().nullable() };
 
-export function principalRoutes({ access }: RouteContext): readonly Route[] {
+export function principalRoutes({ access, users }: RouteContext): readonly Route[] {
   return [
     route({
       method: 'get',
@@ -23,16 +23,27 @@ export function principalRoutes({ access }: RouteContext): readonly Route[] {
     route({
       method: 'post',
       path: `${v1}/principals`,
-      summary: 'A new principal; its token is answered once and kept nowhere',
+      summary:
+        'A new principal; its token is answered once and kept nowhere. One of role user has none, but API keys',
       action: 'principal.manage',
       body: message.principalMessage,
       answers: {
-        201: z.object({ name: z.string(), role: z.string(), scope: z.string(), ...madeToken }),
+        201: z.object({
+          name: z.string(),
+          role: z.string(),
+          scope: z.string(),
+          ...madeToken,
+          token: z.string().nullable(),
+        }),
       },
       handle: async ({ body, asker }) => {
-        const { name, role, scope, expiresIn, reason } = body;
+        const { name, role, scope, email, password = null, expiresIn, reason } = body;
+        if (role === 'user' && expiresIn === undefined) {
+          await users.create({ name, role, scope, email, password }, asker(reason));
+          return { status: 201, body: { name, role, scope, token: null, expiresAt: null } };
+        }
         const made = await access.create(
-          { name, role, scope, lifetime: lifetimeOf(expiresIn) },
+          { name, role, scope, email, password, lifetime: lifetimeOf(expiresIn) },
           asker(reason),
         );
         return { status: 201, body: { name, role, scope, ...made } };
@@ -48,6 +59,18 @@ export function principalRoutes({ access }: RouteContext): readonly Route[] {
       handle: async ({ body, param, asker }) => {
         const made = await access.rotate(param('name'), lifetimeOf(body.expiresIn), asker(body.reason));
         return { status: 201, body: { name: param('name'), ...made } };
+      },
+    }),
+    route({
+      method: 'put',
+      path: `${v1}/principals/{name}/password`,
+      summary: "The password by which the principal logs in to MAAS's clients",
+      action: 'principal.manage',
+      body: message.passwordMessage,
+      answers: { 204: null },
+      handle: async ({ body, param, asker }) => {
+        await users.setPassword(param('name'), body.password, asker(body.reason));
+        return { status: 204 };
       },
     }),
     route({

@@ -1,0 +1,50 @@
+import type { Claim } from '../../core/claim/claim.ts';
+import type { ShownDeployment } from '../../core/claim/deployment.ts';
+import type { MachineId, ShownMachine } from '../../core/machine/machine.ts';
+import { emptyProfile, type MachineProfile } from '../../core/machine/profile.ts';
+import { inventoriedInterfaces, type Interface } from '../../core/network/interface.ts';
+import type { OperationRecord } from '../../core/storage/journal-records.ts';
+import type { Tx } from '../../core/storage/storage.ts';
+import type { BootPlace, NetworkLookup } from './network-lookup.ts';
+
+/** A machine with what is said about it and what goes on there. */
+export interface MachineSight {
+  readonly machine: ShownMachine;
+  readonly profile: MachineProfile;
+  readonly claim: Claim | null;
+  readonly deployment: ShownDeployment | null;
+  readonly active: OperationRecord | null;
+  readonly boot: BootPlace;
+}
+
+/** What goes on at each of the machines: five queries whatever their number, and one for each switch not met before. */
+export async function seeMachines(
+  tx: Tx,
+  machines: readonly ShownMachine[],
+  network: NetworkLookup,
+): Promise<readonly MachineSight[]> {
+  if (machines.length === 0) return [];
+  const ids = machines.map(({ id }) => id);
+  const profiles = byMachine(await tx.profiles.ofMachines(ids));
+  const claims = byMachine(await tx.claims.ofMachines(ids));
+  const deployments = byMachine(await tx.deployments.currentOfMachines(ids));
+  const active = byMachine(await tx.journal.activeOfMachines(ids));
+  const boots = await network.bootPlaces(tx, machines);
+  return machines.map((machine) => ({
+    machine,
+    profile: profiles.get(machine.id) ?? emptyProfile(machine.id),
+    claim: claims.get(machine.id) ?? null,
+    deployment: deployments.get(machine.id) ?? null,
+    active: active.get(machine.id) ?? null,
+    boot: boots.get(machine.id)!,
+  }));
+}
+
+/** The interfaces of a machine as they are to be: as clients changed them, else as inventoried. */
+export function interfacesOf({ machine, profile, boot }: MachineSight): readonly Interface[] {
+  return profile.interfaces ?? inventoriedInterfaces(machine, boot.vlan, boot.subnet);
+}
+
+function byMachine<T extends { readonly machineId: MachineId }>(records: readonly T[]): Map<MachineId, T> {
+  return new Map(records.map((record) => [record.machineId, record]));
+}

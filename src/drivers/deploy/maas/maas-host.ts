@@ -1,0 +1,20 @@
+import type { DeviceContext, FirstBootData, NicPlan, OrderNotes } from '../../../../plugin-api/index.ts';
+import type { MaasApi } from './maas-api.ts';
+import type { MaasSettings } from './maas-settings.ts';
+
+/** What the engine of an upstream MAAS needs of its host. */
+export interface MaasHost extends DeviceContext {
+  readonly notes: OrderNotes;
+  /** The NoCloud files of a deployment: `meta-data`, `user-data`, `network-config`. */
+  firstBootFiles(data: FirstBootData, plan: NicPlan): Readonly<Record<string, string>>;
+}
+
+/** What each phase works with. */
+export interface PhaseParts {
+  readonly api: MaasApi;
+  readonly host: MaasHost;
+  readonly settings: MaasSettings;
+}
+
+/** Under which name the order of a machine stands in MAAS. */
+export const orderKey = 'csbm_order';

@@ -1,0 +1,80 @@
+import { minutes, seconds } from '../../../plugin-api/index.ts';
+import type { Asker, Role } from '../../../src/core/access/principal.ts';
+import type { Machine } from '../../../src/core/machine/machine.ts';
+import { SystemClock } from '../../../src/kernel/clock/system-clock.ts';
+import { EventBus } from '../../../src/kernel/events/event-bus.ts';
+import { createLog } from '../../../src/kernel/log/log.ts';
+import { Metrics } from '../../../src/kernel/metrics/metrics.ts';
+import { Allocations } from '../../../src/operations/allocations.ts';
+import type { OperationEvents } from '../../../src/operations/operation-events.ts';
+import { Operations } from '../../../src/operations/operations.ts';
+import { Pools } from '../../../src/operations/pools.ts';
+import { Profiles } from '../../../src/operations/profiles.ts';
+import type { World } from '../../../src/operations/world.ts';
+import { machine } from '../../store/samples.ts';
+import { tempStorage, type TempStorage } from '../../support/temp-storage.ts';
+
+export const by = (principal: string, role: Role = 'user', scope = '*'): Asker => ({
+  principal,
+  role,
+  scope,
+  door: 'test',
+  reason: 'a test',
+});
+
+/** Users' operations over a real storage, with nothing behind it: what would touch a device fails. */
+export class UserWorld {
+  readonly temp: TempStorage;
+  readonly operations: Operations;
+  readonly allocations: Allocations;
+  readonly pools: Pools;
+  readonly profiles: Profiles;
+
+  static async open(): Promise<UserWorld> {
+    return new UserWorld(await tempStorage());
+  }
+
+  private constructor(temp: TempStorage) {
+    this.temp = temp;
+    const { storage } = temp;
+    const long = minutes(5);
+    const world = {
+      storage,
+      clock: new SystemClock(),
+      events: new EventBus<OperationEvents>(),
+      log: createLog({ level: 'silent' }),
+      metrics: new Metrics(),
+      timings: {
+        startDeadline: long,
+        stopDeadline: long,
+        destroyDeadline: long,
+        commission: long,
+        erase: long,
+        deploy: long,
+        undoBudget: seconds(10),
+        leaseHeartbeat: long,
+        switchBatch: long,
+      },
+      engine: () => ({
+        powerBy: { commission: 'ours', deploy: 'ours', erase: 'ours' },
+        images: async () => [],
+      }),
+    } as unknown as World;
+    this.operations = new Operations(world, { owner: 'test', defaultGrade: 'full' });
+    this.pools = new Pools(storage);
+    this.profiles = new Profiles(storage);
+    this.allocations = new Allocations(world, this.operations, this.pools);
+  }
+
+  /** A machine that is ready, and stands in no CloudStack unless said so. */
+  async add(n: number, more: Partial<Machine> = {}): Promise<Machine> {
+    const added = machine(n, { cloudPlace: null, quarantine: null, ...more });
+    await this.temp.storage.run((tx) => tx.machines.insert(added));
+    return added;
+  }
+
+  async close(): Promise<void> {
+    await this.operations.stop();
+    await this.temp.close();
+  }
+}
