@@ -39,7 +39,7 @@ test: build ## run all tests (EXCEPT="glob glob" leaves some out)
 # MariaDB as a plain process in a temporary folder: the storage on it, what works on the storage, and instances' lives.
 test-mysql: build ## run the tests of the storage, and a choice of others, on Debian's MariaDB
 	node --import tsx test/support/with-mariadb.ts mocha \
-	  'test/store/*-store.test.ts' test/store/small-stores.test.ts test/store/keys.test.ts test/store/migrations.test.ts \
+	  'test/store/*-store.test.ts' test/store/machine-lookups.test.ts test/store/small-stores.test.ts test/store/keys.test.ts test/store/migrations.test.ts \
 	  test/store/unit-of-work.test.ts 'test/store/mariadb/*.test.ts' test/operations/access/access.test.ts \
 	  'test/operations/networks/*.test.ts' 'test/operations/reconcile/*.test.ts' test/regressions/a-refusal-of-an-earlier-run-is-forgotten.test.ts \
 	  test/scenario/law.test.ts test/scenario/crash.test.ts
@@ -49,7 +49,7 @@ bench: node_modules/.installed ## measure against the field's own programs (ONLY
 	@node --import tsx test/bench/main.ts $(if $(JSON),--json)
 
 # The checks come before anything is installed, so they need nothing but a shell and any Node.
-demo: ## a simulated floor, the real service, an instance's whole life (KEEP=1 leaves it up, V=1 tells everything)
+demo: ## a simulated floor, the real service, an instance's whole life (ENGINE=maas, KEEP=1 leaves it up, V=1 tells everything)
 	@command -v node >/dev/null || { echo 'Node.js is missing: install version 20.19 or newer (https://nodejs.org), then try again.'; exit 1; }
 	@command -v npm >/dev/null || { echo 'npm is missing: it comes with Node.js from https://nodejs.org; install it, then try again.'; exit 1; }
 	@node lab/demo/preflight.mjs

@@ -336,7 +336,7 @@ export class Machines {
       const state = power.observed(id, maxAge)?.state ?? null;
       if ((await tx.machines.isWithheld(id)) !== false || (await tx.journal.active(id))) return null;
       const claim = await tx.claims.find(id);
-      if (!claim) return new Map();
+      if (claim?.holder !== 'instance') return new Map();
       return state && reportOf(claim, state);
     });
   }

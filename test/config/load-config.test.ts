@@ -190,6 +190,7 @@ describe('configuration', () => {
           'power.settings',
           'switch.settings',
           'provisioning.settings',
+          'deploy.maas',
         ],
       );
     });

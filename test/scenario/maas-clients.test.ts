@@ -59,7 +59,9 @@ describe('a machine through the MAAS API', function () {
     return machine!;
   }
 
-  async function ok(answer: Promise<{ status: number; text: string; json: MaasMachine }>): Promise<MaasMachine> {
+  async function ok(
+    answer: Promise<{ status: number; text: string; json: MaasMachine }>,
+  ): Promise<MaasMachine> {
     const { status: code, text, json } = await answer;
     assert.equal(code, 200, text);
     return json;
@@ -153,7 +155,9 @@ describe('a machine through the MAAS API', function () {
     }, 'the power cycle');
     assert.equal((await ok(maas.get(`machines/${id}/?op=query_power_state`)))['state'], 'on');
 
-    const releasing = await ok(maas.post(`machines/${id}/?op=release`, { erase: 'true', quick_erase: 'true' }));
+    const releasing = await ok(
+      maas.post(`machines/${id}/?op=release`, { erase: 'true', quick_erase: 'true' }),
+    );
     assert.equal(releasing.status_name, 'Releasing');
     const free = await status(id, 'Ready');
     assert.equal(free.owner, null);

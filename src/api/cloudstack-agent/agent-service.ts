@@ -37,6 +37,7 @@ export class AgentService {
   readonly #links = new Map<string, AgentLink>();
   /** What servers told of each host's servers; not kept beyond the process: the next ReadyCommand tells it again. */
   readonly #servers = new Map<string, ServerList>();
+  #stopped = false;
 
   constructor(options: AgentServiceOptions) {
     const settings = { ...defaultAgentSettings, ...options.settings };
@@ -57,6 +58,8 @@ export class AgentService {
 
   /** Connects a machine. A machine that has a link gets a new one with the new facts; the old one leaves first. */
   async add(host: AgentHost): Promise<void> {
+    // What was known of the machine was read before the stop, and comes after it.
+    if (this.#stopped) return;
     const servers = this.#servers.get(host.machineId) ?? new ServerList(host.endpoint.servers);
     servers.configure(host.endpoint.servers);
     this.#servers.set(host.machineId, servers);
@@ -76,8 +79,9 @@ export class AgentService {
     await link?.stop();
   }
 
-  /** Disconnects all machines in order. */
+  /** Disconnects all machines in order, for good. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#links.keys()].map((machineId) => this.remove(machineId)));
   }
 

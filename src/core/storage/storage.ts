@@ -240,6 +240,8 @@ export interface RecordStore {
   findByName(kind: RecordKind, name: string): Promise<StoredRecord | null>;
   /** In order of number; only those of one owner, where it is given. */
   list(kind: RecordKind, owner?: string): Promise<readonly StoredRecord[]>;
+  /** Every record of these kinds, in order of number: one query. */
+  ofKinds(kinds: readonly RecordKind[]): Promise<readonly StoredRecord[]>;
   /** @throws `store.conflict` when another record of the kind has the name. */
   insert(record: Pick<StoredRecord, 'kind' | 'name' | 'owner' | 'body'>): Promise<StoredRecord>;
   update(record: StoredRecord): Promise<StoredRecord>;

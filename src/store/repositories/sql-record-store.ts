@@ -4,6 +4,7 @@ import type { RecordRow } from '../schema/record.ts';
 import type { Session } from '../session.ts';
 import type { Tables } from '../tables.ts';
 import { expectOne } from './expect-one.ts';
+import { inSteps } from './in-steps.ts';
 import { nextNumber } from './next-number.ts';
 
 export class SqlRecordStore implements RecordStore {
@@ -27,6 +28,12 @@ export class SqlRecordStore implements RecordStore {
 
   async list(kind: RecordKind, owner?: string): Promise<readonly StoredRecord[]> {
     const where = { kind, ...(owner !== undefined && { owner }) };
+    const rows = await this.#tables.record.select(this.#session, where, { order: { id: 'ASC' } });
+    return rows.map(toRecord);
+  }
+
+  async ofKinds(kinds: readonly RecordKind[]): Promise<readonly StoredRecord[]> {
+    const where = { kind: inSteps(kinds) };
     const rows = await this.#tables.record.select(this.#session, where, { order: { id: 'ASC' } });
     return rows.map(toRecord);
   }

@@ -725,9 +725,10 @@ describe('MAAS API: machines', function () {
     });
 
     it('takes power parameters as JSON too, and commissions unless told otherwise', async () => {
-      const { commission: _commission, power_parameters_power_address: _address, ...rest } = fields;
       const { status, json, text } = await maas.post('machines/', {
-        ...rest,
+        architecture: 'amd64',
+        power_type: 'ipmi',
+        mac_addresses: fields.mac_addresses,
         hostname: 'new-one.example.org',
         power_parameters: '{"power_address": "127.0.0.1:42001", "power_user": "u", "power_pass": "p"}',
       });

@@ -11,10 +11,15 @@ import { parseMac } from '../../../plugin-api/index.ts';
 
 /** VLANs 1 and 2 are untagged ones of two fabrics, 3 and 4 tagged ones of the first; each has a subnet of its number times ten. */
 const network: InterfaceNetwork = {
-  vlanRecord: (id) =>
-    ({ 1: { id, fabric: 1, vid: 0 }, 2: { id, fabric: 2, vid: 0 }, 3: { id, fabric: 1, vid: 200 }, 4: { id, fabric: 1, vid: 201 } })[
-      id as 1
-    ] ?? null,
+  vlanRecord: (id) => {
+    const place = [
+      [1, 0],
+      [2, 0],
+      [1, 200],
+      [1, 201],
+    ][id - 1];
+    return place ? { id, fabric: place[0]!, vid: place[1]! } : null;
+  },
   subnetRecord: (id) =>
     [10, 20, 30, 40].includes(id)
       ? { id, vlan: id / 10, cidr: `10.0.${id}.0/24`, gateway_ip: id === 10 ? `10.0.${id}.1` : null }
@@ -242,7 +247,10 @@ describe('interfaces of a machine, changed', () => {
     const id = fc.integer({ min: 1, max: 12 });
     const name = fc.constantFrom(undefined, 'bond0', 'bond1', 'eth0', 'br0', '__proto__', 'toString', '');
     const vlan = fc.constantFrom(undefined, null, 1, 2, 3, 4, 9);
-    const params = fc.dictionary(fc.constantFrom('bond_mode', 'mtu', '__proto__', 'constructor'), fc.string());
+    const params = fc.dictionary(
+      fc.constantFrom('bond_mode', 'mtu', '__proto__', 'constructor'),
+      fc.string(),
+    );
     const order = fc.record({ name, vlan, parents: fc.array(id, { maxLength: 3 }), params });
     const link = fc.record({
       mode: fc.constantFrom('dhcp', 'AUTO', 'static', 'link_up', 'x'),
@@ -252,16 +260,56 @@ describe('interfaces of a machine, changed', () => {
     });
     type Change = (one: InterfaceModel) => unknown;
     const change: fc.Arbitrary<Change> = fc.oneof(
-      order.map((o): Change => (one) => one.createBond(o)),
-      order.map((o): Change => (one) => one.createVlan(o)),
-      order.map((o): Change => (one) => one.createBridge(o)),
-      fc.nat(30).map((n): Change => (one) => one.createPhysical({ mac: `52:54:00:00:01:${String(n + 10)}` })),
-      fc.tuple(id, order).map(([at, o]): Change => (one) => one.update(at, o)),
-      fc.tuple(id, order).map(([at, { vlan: to }]): Change => (one) => one.update(at, { vlan: to })),
-      id.map((at): Change => (one) => one.delete(at)),
-      fc.tuple(id, link).map(([at, l]): Change => (one) => one.linkSubnet(at, l)),
-      fc.tuple(id, id).map(([at, l]): Change => (one) => one.unlinkSubnet(at, l)),
-      id.map((at): Change => (one) => one.disconnect(at)),
+      order.map(
+        (o): Change =>
+          (one) =>
+            one.createBond(o),
+      ),
+      order.map(
+        (o): Change =>
+          (one) =>
+            one.createVlan(o),
+      ),
+      order.map(
+        (o): Change =>
+          (one) =>
+            one.createBridge(o),
+      ),
+      fc.nat(30).map(
+        (n): Change =>
+          (one) =>
+            one.createPhysical({ mac: `52:54:00:00:01:${String(n + 10)}` }),
+      ),
+      fc.tuple(id, order).map(
+        ([at, o]): Change =>
+          (one) =>
+            one.update(at, o),
+      ),
+      fc.tuple(id, order).map(
+        ([at, { vlan: to }]): Change =>
+          (one) =>
+            one.update(at, { vlan: to }),
+      ),
+      id.map(
+        (at): Change =>
+          (one) =>
+            one.delete(at),
+      ),
+      fc.tuple(id, link).map(
+        ([at, l]): Change =>
+          (one) =>
+            one.linkSubnet(at, l),
+      ),
+      fc.tuple(id, id).map(
+        ([at, l]): Change =>
+          (one) =>
+            one.unlinkSubnet(at, l),
+      ),
+      id.map(
+        (at): Change =>
+          (one) =>
+            one.disconnect(at),
+      ),
     );
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
@@ -315,7 +363,8 @@ function inOrder(interfaces: readonly Interface[]): void {
       (other) => (other.kind === 'bond' || other.kind === 'bridge') && other.parents.includes(one.id),
     );
     assert.ok(holders.length <= 1, `${one.name} is in one bond or bridge`);
-    if (holders.length > 0) assert.equal(one.links.length, 0, `${one.name} has no links in ${holders[0]!.name}`);
+    if (holders.length > 0)
+      assert.equal(one.links.length, 0, `${one.name} has no links in ${holders[0]!.name}`);
     else if (one.vlan !== null) assert.ok(one.links.length > 0, `${one.name} has a link`);
     if (one.kind === 'physical') assert.equal(one.parents.length, 0);
     else assert.ok(one.parents.length > 0, `${one.name} stands on something`);

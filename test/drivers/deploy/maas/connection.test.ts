@@ -93,6 +93,13 @@ describe('the connection to an upstream MAAS', () => {
       assert.equal(settings.requestTimeout, 90_000);
     });
 
+    it('refuses a name that no machine could be enrolled with', () => {
+      for (const name of ['', 'a b', 'x'.repeat(28), 'ä'])
+        assert.throws(() => maasSettings(name, { endpoint: 'http://h', apiKey: 'env:KEY' }, sources), {
+          code: 'config.invalid',
+        });
+    });
+
     it('says what is wrong, and where, without values', () => {
       assert.match(
         refusal({ endpoint: 'http://h' }).message,
