@@ -30,7 +30,7 @@ export interface StageOptions {
   /** Hears what happens at the management server. */
   readonly cloudLog?: (line: string) => void;
   /** Machines that stand in no CloudStack, and the MAAS API for those who ask for them; more settings of its section. */
-  readonly maas?: Readonly<Record<string, string>>;
+  readonly maas?: Readonly<Record<string, unknown>>;
   /** The machines are installed by an upstream MAAS, a second service on the floor, instead of by the service itself. */
   readonly upstream?: {
     /** The address under which the service reaches it, where something stands between. */

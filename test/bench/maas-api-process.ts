@@ -131,7 +131,7 @@ const context: Partial<MaasContext> = {
   users,
   clock,
   log: createLog({ level: 'silent' }),
-  settings: { reportedVersion: '3.5.0', strict: null, eraseShownAs: 'Disk erasing' },
+  settings: { reportedVersion: '3.5.0', strict: null, eraseShownAs: 'Disk erasing', releasingFor: [] },
 };
 const server = createWebServer(maasDoor(context as MaasContext), { tls: null, keepAliveTimeout: minutes(1) });
 const url = await listen(server, '127.0.0.1', 0);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { parseApiKey, type OAuthKey } from '../../src/wire/oauth/api-key.ts';
 import { authorizationHeader } from '../../src/wire/oauth/sign.ts';
-import type { Bench, Figure } from './bench.ts';
+import { median, type Bench, type Figure } from './bench.ts';
 import { startChild, type Child } from './child-process.ts';
 import { processCpu } from './process-cpu.ts';
 import type { MaasApiObserved, MaasApiOrder, MaasApiPlace } from './maas-api-process.ts';
@@ -101,6 +101,7 @@ async function figures(child: Child, client: Client): Promise<readonly Figure[]>
 /** Of the service, for one request. */
 function details({ taken, cpuMs, seen }: Measured): readonly Figure[] {
   return [
+    told('  median', `${median(taken.map(({ whole }) => whole)).toFixed(1)} ms`),
     told('  CPU', `${cpuMs.toFixed(1)} ms`),
     told('  database statements', (seen.queries / taken.length).toFixed(1)),
   ];

@@ -31,6 +31,7 @@ describe('configuration of the MAAS API', () => {
       allowPlain: false,
       reportedVersion: '3.5.0',
       eraseShownAs: 'Disk erasing',
+      releasingFor: [],
       strict: null,
     });
     assert.equal(load('{strict: canonical, eraseShownAs: Releasing}').strict, 'canonical');

@@ -106,7 +106,12 @@ const methodNames = { GET: 'read', POST: 'create', PUT: 'update', DELETE: 'delet
 /** Every address with what acts, what is only kept, and what is refused: the compatibility page's table. */
 export function maasCompatibility(): string {
   // Handlers look at the rest of their context only when they are asked.
-  const settings = { reportedVersion: '', strict: null, eraseShownAs: 'Disk erasing' } as const;
+  const settings = {
+    reportedVersion: '',
+    strict: null,
+    eraseShownAs: 'Disk erasing',
+    releasingFor: [],
+  } as const;
   const served = handlers({ settings } as unknown as MaasContext);
   const paths = [...new Set([...served.map(({ path }) => path), ...maasRefusals.map(({ path }) => path)])];
   const rows = paths.sort().map((path) => {

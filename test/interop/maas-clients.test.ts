@@ -33,14 +33,22 @@ describe('clients of MAAS', function () {
   let stage: Stage;
   let close: () => Promise<void> = async () => undefined;
   let key: string;
+  let terraformKey: string;
   let binaries: string;
 
   before(async () => {
     binaries = mkdtempSync(path.join(tmpdir(), 'csbm-maas-clients-'));
-    ({ stage, close } = await localStage({ maas: {} }));
-    ({ key } = (await stage.admin.call('POST', '/api-keys', { name: 'interop' })) as {
-      readonly key: string;
-    });
+    ({ stage, close } = await localStage({ maas: { releasingFor: ['terraform'] } }));
+    const keyOf = async (principal?: string): Promise<string> =>
+      String(
+        (await stage.admin.call('POST', '/api-keys', { name: 'interop', ...(principal && { principal }) }))[
+          'key'
+        ],
+      );
+    key = await keyOf();
+    // It fails when it sees any status that it did not expect.
+    await stage.admin.call('POST', '/principals', { name: 'terraform', role: 'admin', scope: '*' });
+    terraformKey = await keyOf('terraform');
   });
 
   after(async () => {
@@ -74,7 +82,7 @@ describe('clients of MAAS', function () {
   // It makes the tenant's VLAN and the bond that the others find.
   it('gomaasclient, as terraform uses it: makes VLAN and bond, deploys, releases', async function () {
     requirePeer(this, 'go');
-    await client(built('gomaasclient'), stage.maasRoot, key, image, machine, String(redVlan));
+    await client(built('gomaasclient'), stage.maasRoot, terraformKey, image, machine, String(redVlan));
   });
 
   it('gomaasapi, as Juju uses it', async function () {

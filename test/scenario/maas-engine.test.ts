@@ -81,6 +81,13 @@ describe('an instance on a machine that an upstream MAAS installs', function () 
       nics.map(({ mac }) => mac),
     );
     assert.equal((disks as Json[]).length, stage.floor.machines[0]!.machine.disks.length);
+    const nowhere = {
+      hostname: 'server-9',
+      macs: ['52:54:00:09:09:09'],
+      bmc: { host: '127.0.0.9', username: 'u', password: 'p' },
+      engine: 'maas:nowhere',
+    };
+    await assert.rejects(stage.admin.call('POST', '/machines', nowhere), /no deploy engine "maas:nowhere"/);
   });
 
   it('runs in the tenant’s networks with CloudStack’s MACs, and is erased by MAAS', async () => {

@@ -36,4 +36,6 @@ export interface MaasSettings {
   readonly strict: 'canonical' | null;
   /** How an erase under way is told: MAAS's own status, or one that every client waits through. */
   readonly eraseShownAs: 'Disk erasing' | 'Releasing';
+  /** Names of users who are told `Releasing` whatever the others are told. */
+  readonly releasingFor: readonly string[];
 }

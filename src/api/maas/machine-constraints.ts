@@ -119,7 +119,7 @@ function readInterfaces(constraint: string): ReadonlyMap<string, ReadonlyMap<str
       throw invalidField('interfaces', `Malformed constraint, "${part}": it needs a label.`);
     const conditions = wanted.get(label) ?? new Map<string, string[]>();
     for (const condition of part.slice(colon + 1).split(',')) {
-      const [key = '', value = ''] = splitOnce(condition.trim(), '=');
+      const [key, value] = splitOnce(condition.trim(), '=');
       if (!Object.hasOwn(interfaceTests, key.replace(/^not_/, '')) || value === '')
         throw invalidField('interfaces', `Unknown interfaces constraint, "${key}".`);
       conditions.set(key, [...(conditions.get(key) ?? []), value]);

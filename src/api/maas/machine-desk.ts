@@ -9,7 +9,7 @@ import { MaasRefusal, notFound } from './maas-refusal.ts';
 import { seeMachines, type MachineSight } from './machine-sight.ts';
 import type { MachineQuery } from './machine-query.ts';
 import { machineJson, machineText } from './shapes/machine.ts';
-import { statusOf, type MaasStatus } from './status.ts';
+import { eraseToldTo, statusOf, type MaasStatus } from './status.ts';
 import { Surroundings } from './surroundings.ts';
 
 /** A machine as one request sees it. */
@@ -19,8 +19,11 @@ export interface SeenMachine {
   readonly status: MaasStatus;
 }
 
-/** Machines of a list are read so many at a time: other requests get their turn in between. */
-const pageSize = 100;
+/**
+ * Machines of a list are read so many at a time: other requests get their turn in between. A power of two, since statements are
+ * prepared for such numbers of values.
+ */
+const pageSize = 64;
 
 /** Machines as MAAS's users see them. */
 export class MachineDesk {
@@ -44,7 +47,7 @@ export class MachineDesk {
     const around = await Surroundings.read(tx);
     const [sight] = await seeMachines(tx, machines, around.network);
     if (!sight || !mayView(user)(sight)) throw notFound('Machine');
-    return { sight, around, status: this.status(sight) };
+    return { sight, around, status: this.status(user, sight) };
   }
 
   /** The same for a change: what CloudStack holds, or hands out, is for nobody here to change. */
@@ -57,21 +60,22 @@ export class MachineDesk {
   /** The machine as it is now, for the answer to a change. */
   async answer(user: MaasUser, id: string): Promise<{ readonly json: unknown }> {
     const { sight, around } = await this.find(user, id);
-    return { json: this.json(sight, around) };
+    return { json: this.json(user, sight, around) };
   }
 
-  json(sight: MachineSight, around: Surroundings): Readonly<Record<string, unknown>> {
-    return machineJson(sight, around, this.#context.settings);
+  json(user: MaasUser, sight: MachineSight, around: Surroundings): Readonly<Record<string, unknown>> {
+    return machineJson(sight, around, eraseToldTo(user, this.#context.settings));
   }
 
-  status(sight: MachineSight): MaasStatus {
-    return statusOf(sight, this.#context.settings);
+  status(user: MaasUser, sight: MachineSight): MaasStatus {
+    return statusOf(sight, eraseToldTo(user, this.#context.settings));
   }
 
   /** Every machine that the query finds, as JSON, read page by page. */
   async *list(user: MaasUser, query: MachineQuery, around: Surroundings): AsyncGenerator<JsonText> {
+    const eraseTold = eraseToldTo(user, this.#context.settings);
     for await (const sights of this.pages(user, query, around))
-      for (const sight of sights) yield machineText(sight, around, this.#context.settings);
+      for (const sight of sights) yield machineText(sight, around, eraseTold);
   }
 
   /** Every machine that the query finds. */

@@ -8,7 +8,14 @@ import { invalidField } from './maas-refusal.ts';
 import { fabricOf, isOnFabric, isOnSubnet, isOnVlan } from './network-specifier.ts';
 import { matchInterfaces, matchStorage } from './machine-constraints.ts';
 import { architectureOf, memoryOf } from './shapes/machine.ts';
-import { simpleStatuses, statesOf, statusNames, statusOf, type StatusNumber } from './status.ts';
+import {
+  simpleStatuses,
+  statesOf,
+  statusNames,
+  statusOf,
+  type EraseTold,
+  type StatusNumber,
+} from './status.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Which machines are asked for. */
@@ -85,7 +92,7 @@ export async function readMachineQuery(
   tx: Tx,
   fields: Fields,
   around: Surroundings,
-  settings: Parameters<typeof statusOf>[1],
+  eraseTold: EraseTold,
 ): Promise<MachineQuery> {
   const tests: Test[] = await commonTests(tx, fields, around);
   const test = (name: string, make: (values: readonly string[]) => Test): void => {
@@ -138,11 +145,11 @@ export async function readMachineQuery(
   const groups = said(fields, 'simple_status')?.map(simpleStatus);
   both('status', (values) => {
     const wanted = new Set(values.map((value) => statusNumber('status', value)));
-    return (sight) => wanted.has(statusOf(sight, settings).status);
+    return (sight) => wanted.has(statusOf(sight, eraseTold).status);
   });
   both('simple_status', (values) => {
     const wanted = values.map(simpleStatus);
-    return (sight) => wanted.some((group) => group(statusOf(sight, settings).status));
+    return (sight) => wanted.some((group) => group(statusOf(sight, eraseTold).status));
   });
   test('deployment_target', (values) => () => values.includes('disk'));
   const macs = said(fields, 'mac_address')?.map((value) => readMac(value));

@@ -8,7 +8,7 @@ import {
   type SubnetRecord,
   type VlanRecord,
 } from '../../core/network/network-records.ts';
-import type { StoredRecord } from '../../core/storage/stored-record.ts';
+import type { RecordKind, StoredRecord } from '../../core/storage/stored-record.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { nowhereFabric } from '../../operations/networks.ts';
 import { subnetJson, type SubnetJson } from './shapes/subnet.ts';
@@ -19,6 +19,9 @@ export interface BootPlace {
   readonly vlan: number | null;
   readonly subnet: number | null;
 }
+
+/** Records that a lookup is made from. */
+export const networkKinds: readonly RecordKind[] = ['fabric', 'vlan', 'subnet', 'space', 'rack-controller'];
 
 /** What a name of the network means at this moment: read once for a request, in a fixed number of queries. */
 export class NetworkLookup {
@@ -56,12 +59,19 @@ export class NetworkLookup {
   }
 
   static async read(tx: Tx): Promise<NetworkLookup> {
+    return NetworkLookup.of(await tx.records.ofKinds(networkKinds));
+  }
+
+  /** From records of {@link networkKinds}, among others. */
+  static of(records: readonly StoredRecord[]): NetworkLookup {
+    const ofKind = (kind: RecordKind): readonly StoredRecord[] =>
+      records.filter((record) => record.kind === kind);
     return new NetworkLookup({
-      fabrics: await tx.records.list('fabric'),
-      vlans: await tx.records.list('vlan'),
-      subnets: await tx.records.list('subnet'),
-      spaces: await tx.records.list('space'),
-      rack: rackOf(await tx.records.list('rack-controller')),
+      fabrics: ofKind('fabric'),
+      vlans: ofKind('vlan'),
+      subnets: ofKind('subnet'),
+      spaces: ofKind('space'),
+      rack: rackOf(ofKind('rack-controller')),
     });
   }
 
@@ -147,7 +157,7 @@ export class NetworkLookup {
   }
 }
 
-function rackOf(records: readonly StoredRecord[]): string | null {
-  const first = records[0];
-  return first ? String(first.body['system_id'] ?? first.name ?? first.id) : null;
+function rackOf([first]: readonly StoredRecord[]): string | null {
+  const id = first?.body['system_id'];
+  return typeof id === 'string' ? id : null;
 }

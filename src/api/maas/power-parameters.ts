@@ -68,7 +68,10 @@ export function readPower(fields: Fields): SaidPower {
 
 /** What a client said over what was known. */
 export function withPower(known: BmcRecord | null, said: SaidPower): Omit<BmcRecord, 'knownSuite'> | null {
-  const { firmware: _firmware, ...bmc } = said;
+  const bmc = Object.fromEntries(Object.entries(said).filter(([name]) => name !== 'firmware')) as Omit<
+    SaidPower,
+    'firmware'
+  >;
   if (Object.keys(bmc).length === 0) return null;
   const host = bmc.host ?? known?.host;
   if (host === undefined) throw invalidField('power_parameters', 'Power address: This field is required.');

@@ -2,7 +2,19 @@ import type { Claim } from '../../core/claim/claim.ts';
 import type { Deployment } from '../../core/claim/deployment.ts';
 import type { MachineState, ShownMachine } from '../../core/machine/machine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
+import type { MaasUser } from './handler.ts';
 import type { MaasSettings } from './maas-context.ts';
+
+/** How an erase under way is told. */
+export type EraseTold = MaasSettings['eraseShownAs'];
+
+/** What this user is told: some clients take `Disk erasing` for a failure. */
+export function eraseToldTo(
+  user: MaasUser,
+  { eraseShownAs, releasingFor }: Pick<MaasSettings, 'eraseShownAs' | 'releasingFor'>,
+): EraseTold {
+  return releasingFor.includes(user.principal.name) ? 'Releasing' : eraseShownAs;
+}
 
 /** MAAS's numbers of a machine's status with their names: clients know both (`NODE_STATUS`, maasserver/enum.py). */
 export const statusNames = {
@@ -66,8 +78,8 @@ export interface MaasStatus {
  * What a machine is in MAAS's words. A command is journaled before its first step moves the machine: from that moment on
  * clients must see it, so an operation under way goes before the machine's own state.
  */
-export function statusOf(sources: StatusSources, settings: Pick<MaasSettings, 'eraseShownAs'>): MaasStatus {
-  const status = numberOf(sources, settings.eraseShownAs === 'Releasing' ? 12 : 14);
+export function statusOf(sources: StatusSources, eraseTold: EraseTold): MaasStatus {
+  const status = numberOf(sources, eraseTold === 'Releasing' ? 12 : 14);
   return { status, status_name: statusNames[status] };
 }
 

@@ -2,7 +2,7 @@ import type { Image } from '../../core/image/image.ts';
 import type { Pool } from '../../core/machine/pool.ts';
 import type { StoredRecord } from '../../core/storage/stored-record.ts';
 import type { Tx } from '../../core/storage/storage.ts';
-import { NetworkLookup } from './network-lookup.ts';
+import { NetworkLookup, networkKinds } from './network-lookup.ts';
 import { apiRoot } from './shapes/resource-uri.ts';
 
 export interface ZoneJson {
@@ -49,11 +49,12 @@ export class Surroundings {
   }
 
   static async read(tx: Tx): Promise<Surroundings> {
+    const records = await tx.records.ofKinds([...networkKinds, 'zone', 'domain']);
     return new Surroundings({
-      network: await NetworkLookup.read(tx),
-      zones: await tx.records.list('zone'),
+      network: NetworkLookup.of(records),
+      zones: records.filter(({ kind }) => kind === 'zone'),
       pools: await tx.pools.list(),
-      domains: await tx.records.list('domain'),
+      domains: records.filter(({ kind }) => kind === 'domain'),
       images: await tx.images.list(),
     });
   }

@@ -20,6 +20,13 @@ export const maasSection = z
       ['Disk erasing', 'Releasing'],
       'Disk erasing',
     ),
+    releasingFor: z
+      .array(z.string().min(1), 'write a list of user names')
+      .default([])
+      .register(settingFacts, {
+        kind: 'list',
+        meaning: 'Names of users who are told `Releasing` during an erase, whatever the others are told',
+      }),
     strict: z
       .literal('canonical', 'write canonical, or leave it out')
       .nullable()

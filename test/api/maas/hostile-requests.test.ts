@@ -46,7 +46,12 @@ describe('MAAS API: hostile requests', () => {
     secret = key.secret.reveal();
     signed = (nonce) =>
       `OAuth oauth_consumer_key="${key.consumerKey}", oauth_token="${key.tokenKey}", oauth_signature_method="PLAINTEXT", oauth_signature="%26${secret}", oauth_timestamp="${Math.floor(Date.now() / 1_000)}", oauth_nonce="${nonce}"`;
-    const settings = { reportedVersion: '3.5.0', strict: null, eraseShownAs: 'Disk erasing' } as const;
+    const settings = {
+      reportedVersion: '3.5.0',
+      strict: null,
+      eraseShownAs: 'Disk erasing',
+      releasingFor: [],
+    } as const;
     const context = { storage: temp.storage, keys, users, clock, log, settings } as unknown as MaasContext;
     const some = [versionHandler(context), accountHandler(context)];
     // Nobody is throttled: every request is looked at.

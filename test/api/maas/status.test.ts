@@ -158,8 +158,8 @@ describe('status of a machine in MAAS’s words', () => {
               from === to || machineTransitions[from].includes(to),
               `${from} -> ${to} is none of ours`,
             );
-            const before = statusOf(sight, { eraseShownAs }).status;
-            const { status: after, status_name } = statusOf(next, { eraseShownAs });
+            const before = statusOf(sight, eraseShownAs).status;
+            const { status: after, status_name } = statusOf(next, eraseShownAs);
             assert.equal(status_name, statusNames[after]);
             const allowed = before === after || nodeTransitions[before]!.includes(after);
             assert.ok(
@@ -175,10 +175,8 @@ describe('status of a machine in MAAS’s words', () => {
 
   it('tells a command from the moment that it is journaled', () => {
     const of = (kind: OperationKind, state: MachineState, more: Partial<Sight> = {}): string =>
-      statusOf(
-        { ...start, ...more, machine: { ...start.machine, state }, active: op(kind) },
-        { eraseShownAs: 'Disk erasing' },
-      ).status_name;
+      statusOf({ ...start, ...more, machine: { ...start.machine, state }, active: op(kind) }, 'Disk erasing')
+        .status_name;
     const claim = { holder: 'user' } as const;
     const deployment = { state: 'installed' } as const;
     assert.equal(of('commission', 'new'), 'Commissioning');
@@ -191,10 +189,8 @@ describe('status of a machine in MAAS’s words', () => {
 
   it('tells who failed at what', () => {
     const of = (more: Partial<Sight>, cpus = 8): string =>
-      statusOf(
-        { ...start, ...more, machine: { state: 'failed', quarantine: null, cpus } },
-        { eraseShownAs: 'Disk erasing' },
-      ).status_name;
+      statusOf({ ...start, ...more, machine: { state: 'failed', quarantine: null, cpus } }, 'Disk erasing')
+        .status_name;
     assert.equal(of({ claim: { holder: 'user' } }), 'Failed deployment');
     assert.equal(of({ claim: { holder: 'user' }, deployment: { state: 'installed' } }), 'Releasing failed');
     assert.equal(of({}), 'Failed disk erasing');
@@ -207,7 +203,7 @@ describe('status of a machine in MAAS’s words', () => {
         for (const active of [null, op('start'), op('erase'), op('destroy'), op('commission')]) {
           const { status } = statusOf(
             { ...start, claim, active, machine: { ...start.machine, state } },
-            { eraseShownAs: 'Disk erasing' },
+            'Disk erasing',
           );
           const states = statesOf(new Set([status]));
           assert.ok(states === null || states.includes(state), `${status} of ${state}`);

@@ -14,7 +14,7 @@ import { listFilters, readMachineQuery, said } from '../machine-query.ts';
 import type { MachineSight } from '../machine-sight.ts';
 import { powerJson, powerParameters, readPower, withPower } from '../power-parameters.ts';
 import { architectureOf } from '../shapes/machine.ts';
-import { statusNames, type StatusNumber } from '../status.ts';
+import { eraseToldTo, statusNames, type StatusNumber } from '../status.ts';
 import { Surroundings } from '../surroundings.ts';
 import { releasable } from './machine.ts';
 
@@ -58,7 +58,7 @@ export function machinesHandler(context: MaasContext): MaasHandler {
         handle: async ({ user, fields }) => {
           const { id, constraintsByType } = await allocate(context, desk, user, fields);
           const { sight, around } = await desk.find(user, id);
-          return { json: { ...desk.json(sight, around), constraints_by_type: constraintsByType } };
+          return { json: { ...desk.json(user, sight, around), constraints_by_type: constraintsByType } };
         },
       },
       {
@@ -101,7 +101,7 @@ export function machinesHandler(context: MaasContext): MaasHandler {
               hostnames: null,
               macs: null,
               filter: { states: ['new' as const] },
-              fits: (sight: MachineSight) => desk.status(sight).status === 0,
+              fits: (sight: MachineSight) => desk.status(user, sight).status === 0,
             },
           }));
           const seen: MachineSight[] = [];
@@ -147,7 +147,10 @@ async function listMachines(context: MaasContext, desk: MachineDesk, call: MaasC
   // Before the first byte: afterwards nothing can be refused.
   const { around, query } = await context.storage.run(async (tx) => {
     const around = await Surroundings.read(tx);
-    return { around, query: await readMachineQuery(tx, call.fields, around, context.settings) };
+    return {
+      around,
+      query: await readMachineQuery(tx, call.fields, around, eraseToldTo(call.user, context.settings)),
+    };
   });
   return { stream: desk.list(call.user, query, around) };
 }
@@ -277,7 +280,7 @@ async function releaseMany(
   { user, fields }: MaasCall,
 ): Promise<MaasReply> {
   const found = await findMany(context, desk, user, requiredMachines(fields));
-  const statuses = found.map((sight) => ({ sight, status: desk.status(sight).status }));
+  const statuses = found.map((sight) => ({ sight, status: desk.status(user, sight).status }));
   const wrong = statuses.filter(({ sight, status }) => !isFreeAlready(status) && !mayRelease(sight, status));
   if (wrong.length > 0) {
     const listed = wrong.map(({ sight, status }) => `${sight.machine.id} ('${statusNames[status]}')`);
@@ -306,7 +309,7 @@ async function accept(
   const accepted: unknown[] = [];
   for (const sight of found) {
     const { id } = sight.machine;
-    if (desk.status(sight).status !== 0) continue;
+    if (desk.status(user, sight).status !== 0) continue;
     await operations.submit({
       kind: 'commission',
       machineId: id,

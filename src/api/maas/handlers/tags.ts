@@ -10,6 +10,7 @@ import type { MaasContext } from '../maas-context.ts';
 import { MaasRefusal } from '../maas-refusal.ts';
 import { MachineDesk } from '../machine-desk.ts';
 import { readMachineQuery } from '../machine-query.ts';
+import { eraseToldTo } from '../status.ts';
 import { changeProfiles } from '../profile-change.ts';
 import { deviceJson } from '../shapes/device.ts';
 import { apiRoot } from '../shapes/resource-uri.ts';
@@ -38,7 +39,10 @@ export function tagsHandlers(context: MaasContext): readonly MaasHandler[] {
       const named = new Fields(ids.map(({ machineId }) => ['id', machineId] as const));
       const around = await Surroundings.read(tx);
       if (ids.length === 0) return { query: null, around };
-      return { query: await readMachineQuery(tx, named, around, context.settings), around };
+      return {
+        query: await readMachineQuery(tx, named, around, eraseToldTo(call.user, context.settings)),
+        around,
+      };
     });
     if (!query) return [];
     const machines: unknown[] = [];

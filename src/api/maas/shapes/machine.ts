@@ -3,9 +3,8 @@ import type { ShownMachine } from '../../../core/machine/machine.ts';
 import { gatewayKey } from '../../../core/machine/profile.ts';
 import type { Interface } from '../../../core/network/interface.ts';
 import { JsonText, sharedText, withFields } from '../json-text.ts';
-import type { MaasSettings } from '../maas-context.ts';
 import { interfacesOf, type MachineSight } from '../machine-sight.ts';
-import { statusMessage, statusOf } from '../status.ts';
+import { statusMessage, statusOf, type EraseTold } from '../status.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { blockDevicesJson, rootDisk } from './block-device.ts';
 import { interfacesJson, interfaceText, type InterfaceJson } from './interface.ts';
@@ -40,15 +39,13 @@ export function memoryOf({ memoryBytes }: Pick<ShownMachine, 'memoryBytes'>): nu
 const untested = { status: -1, name: 'Unknown' } as const;
 const passed = { status: 2, name: 'Passed' } as const;
 
-type Settings = Pick<MaasSettings, 'eraseShownAs'>;
-
 /** A machine as MAAS tells it, with every field that MAAS has: clients with strict schemas refuse the whole list otherwise. */
 export function machineJson(
   sight: MachineSight,
   around: Surroundings,
-  settings: Settings,
+  eraseTold: EraseTold,
 ): Readonly<Record<string, unknown>> {
-  const { own, shared, interfaces, disks, bootDisk } = partsOf(sight, around, settings);
+  const { own, shared, interfaces, disks, bootDisk } = partsOf(sight, around, eraseTold);
   return {
     ...own,
     ...shared,
@@ -61,8 +58,8 @@ export function machineJson(
 }
 
 /** The same as text, for lists: nothing that is said twice is composed twice. */
-export function machineText(sight: MachineSight, around: Surroundings, settings: Settings): JsonText {
-  const { own, shared, interfaces, disks, bootDisk } = partsOf(sight, around, settings);
+export function machineText(sight: MachineSight, around: Surroundings, eraseTold: EraseTold): JsonText {
+  const { own, shared, interfaces, disks, bootDisk } = partsOf(sight, around, eraseTold);
   const texts = new Map(interfaces.map((one) => [one, interfaceText(one)]));
   const boot = bootInterface(interfaces);
   const diskTexts = new Map(disks.map((disk) => [disk, JSON.stringify(disk)]));
@@ -85,7 +82,7 @@ function bootInterface(interfaces: readonly InterfaceJson[]): InterfaceJson | nu
   return interfaces.find(({ type }) => type === 'physical') ?? null;
 }
 
-function partsOf(sight: MachineSight, around: Surroundings, settings: Settings) {
+function partsOf(sight: MachineSight, around: Surroundings, eraseTold: EraseTold) {
   const { machine, profile, claim, deployment, active } = sight;
   const { id } = machine;
   const interfaces = interfacesOf(sight);
@@ -114,7 +111,7 @@ function partsOf(sight: MachineSight, around: Surroundings, settings: Settings) 
     memory: memoryOf(machine),
     swap_size: kept('swap_size'),
     storage: disks.reduce((sum, { size }) => sum + size, 0) / 1e6,
-    ...statusOf(sight, settings),
+    ...statusOf(sight, eraseTold),
     status_action: '',
     status_message: statusMessage(machine, active),
     ...system,

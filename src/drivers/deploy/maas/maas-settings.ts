@@ -76,6 +76,13 @@ const written = z.strictObject({
  * @throws CodedError `config.invalid`, `secret.unresolved`; none shows a value
  */
 export function maasSettings(name: string, value: unknown, sources: SecretSources): MaasSettings {
+  // With "maas:" before it, it must fit into the record of a machine.
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,26}$/.test(name))
+    throw invalid(
+      name.slice(0, 40),
+      'the name cannot be used',
+      'use up to 27 letters, digits, dots, - and _',
+    );
   const parsed = written.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
