@@ -99,12 +99,12 @@ describe('agent link: our own certificate', () => {
     assert.deepEqual([state, source], ['good', 'provisioned']);
     assert.equal(expiresAt, Date.parse(new X509Certificate(pem).validTo));
 
-    await harness.service.stop();
+    await harness.disconnect();
     for (const again of [mine, credentials()]) {
       const strict = await harness.server({ strict: true });
       await harness.connect(strict, { endpoint: { credentials: again } });
       await strict.waitForHost(facts.guid);
-      await harness.service.stop();
+      await harness.disconnect();
     }
   });
 

@@ -163,7 +163,7 @@ describe('agent link: connecting', () => {
     server.behaviours.startupAnswer = 'never';
     await harness.connect(server);
     await harness.reached('starting');
-    await harness.service.stop();
+    await harness.disconnect();
     await server.until('the link to close', () => (server.connections === 0 ? true : undefined));
   });
 
@@ -187,7 +187,7 @@ describe('agent link: connecting', () => {
     const { hostId } = await server.waitForHost(facts.guid);
     await server.send(hostId, [shutdownCommand(false)]);
     await harness.reached('dismissed');
-    await harness.service.stop();
+    await harness.disconnect();
     assert.deepEqual(harness.forgotten, []);
   });
 
@@ -219,7 +219,7 @@ describe('agent link: connecting', () => {
 
 describe('agent link: whom it trusts', () => {
   const harness = new AgentHarness();
-  afterEach(() => harness.service.stop());
+  afterEach(() => harness.disconnect());
   after(() => harness.close());
 
   it('a server with another certificate than the pinned one hears nothing', async () => {
@@ -251,7 +251,7 @@ describe('agent link: whom it trusts', () => {
     const server = await harness.server({ strict: true });
     await harness.connect(server);
     await harness.logged(/agent\.handshake/);
-    await harness.service.stop();
+    await harness.disconnect();
     const wrong = authority().issue('csbm', ['192.0.2.1']);
     await harness.connect(server, { endpoint: { credentials: fixed(undefined, wrong) } });
     await harness.until('an attempt to end', () => (harness.status.state === 'waiting' ? true : undefined));

@@ -208,6 +208,11 @@ export class AgentHarness {
     return this.until(`log line ${message}`, () => this.logLines.find((line) => message.test(line)));
   }
 
+  /** Ends every link in order; the service goes on. */
+  async disconnect(): Promise<void> {
+    await Promise.all(this.service.statuses().map((link) => this.service.remove(link.machineId)));
+  }
+
   async close(): Promise<void> {
     await this.service.stop();
     await Promise.all(this.#servers.map((server) => server.stop()));

@@ -136,7 +136,7 @@ describe('agent link: hostile frames', () => {
   }
 
   afterEach(async () => {
-    await harness.service.stop();
+    await harness.disconnect();
     await Promise.all([server, ...others.splice(0)].map((one) => one.close()));
   });
 
@@ -466,7 +466,7 @@ describe('agent link: a handshake that drips', () => {
       await until(() => connections >= 2, 'another attempt');
       assert.ok(harness.logLines.some((line) => /no TLS handshake in time/.test(line)));
     } finally {
-      await harness.service.stop();
+      await harness.disconnect();
       for (const timer of timers) clearInterval(timer);
       server.close();
       await once(server, 'close');
