@@ -150,7 +150,7 @@ answerQuestions({
     return null;
   },
   disconnect: async () => {
-    await agents.stop();
+    await Promise.all(agents.statuses().map((link) => agents.remove(link.machineId)));
     return null;
   },
   up: () => agents.counts().up,
