@@ -3,6 +3,7 @@ import type { Deployment, TenantNetwork } from '../core/claim/deployment.ts';
 import { vlanOfUri } from '../core/network/nic-plan.ts';
 import { reservedVlans } from '../core/network/port-roles.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { refuseForeignVlans } from './foreign-vlans.ts';
 import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { portsAsWished, settlePorts, tenantWishes } from './steps/port-steps.ts';
 
@@ -114,7 +115,8 @@ function resolve(
           what: `another NIC of the instance has the MAC ${mac}`,
           where: machine.hostname,
         });
-      for (const { at } of await run.world.ports.wiring(machine)) {
+      const switches = (await run.world.ports.wiring(machine)).map(({ at }) => at);
+      for (const at of switches) {
         const taken = reservedVlans(at).find((reserved) => reserved.vlan === vlan);
         if (taken)
           throw new ServiceError({
@@ -123,6 +125,7 @@ function resolve(
             where: at.name,
           });
       }
+      if (kind === 'plug-nic') await refuseForeignVlans(run.world, machine, switches, [vlan], 'instance');
       const after = change(network.tagged, vlan);
       const ports = network.ports.map((place) => `${place.switch} ${place.port}`).join(' and ');
       return done(`VLAN ${vlan} tagged on ${ports}: ${after.includes(vlan) ? 'wanted' : 'to be taken off'}`, {

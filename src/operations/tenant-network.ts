@@ -1,4 +1,5 @@
 import { parseMac, type EngineImage, type Mac, type NicPlan, type VlanId } from '../../plugin-api/index.ts';
+import type { Claim } from '../core/claim/claim.ts';
 import type { Deployment } from '../core/claim/deployment.ts';
 import type { Machine } from '../core/machine/machine.ts';
 import { gatewayKey } from '../core/machine/profile.ts';
@@ -14,6 +15,7 @@ import { reservedVlans } from '../core/network/port-roles.ts';
 import type { ConnectedPort, Switch } from '../core/rack/wiring.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { refuseForeignVlans } from './foreign-vlans.ts';
 import { bootNetwork, provisioningVlans } from './networks.ts';
 import { poolRules } from './pools.ts';
 import { profileOf } from './profiles.ts';
@@ -46,7 +48,10 @@ export async function instanceNetwork(
     deviceId: nic.deviceId,
   }));
   const wiring = await wiringOf(world, machine);
-  return onPorts(machine, wiring, planNics(usableMacs(machine, wiring), nics, image.canBond));
+  const planned = planNics(usableMacs(machine, wiring), nics, image.canBond);
+  const resolved = onPorts(machine, wiring, planned);
+  await refuseStrangers(world, machine, wiring, planned, 'instance');
+  return resolved;
 }
 
 /**
@@ -84,7 +89,9 @@ export async function interfaceNetwork(
       what: `${planned.plan[0]!.name} is in the VLAN where machines are installed, and the pool ${machine.pool} is not trusted`,
       where: machine.hostname,
     });
-  return onPorts(machine, wiring, planned);
+  const resolved = onPorts(machine, wiring, planned);
+  await refuseStrangers(world, machine, wiring, planned, 'user');
+  return resolved;
 }
 
 /** The network that a deployed machine has: what was deployed decides, not what was said about its interfaces since. */
@@ -137,6 +144,21 @@ async function wiringOf(world: World, machine: Machine): Promise<readonly Wired[
   });
 }
 
+function refuseStrangers(
+  world: World,
+  machine: Machine,
+  wiring: readonly Wired[] | null,
+  planned: PlannedInterfaces,
+  holder: Claim['holder'],
+): Promise<void> {
+  const switches = (wiring ?? []).map(({ at }) => at);
+  return refuseForeignVlans(world, machine, switches, vlansOf(planned), holder);
+}
+
+function vlansOf({ native, tagged }: Pick<PlannedInterfaces, 'native' | 'tagged'>): readonly VlanId[] {
+  return typeof native === 'number' ? [native, ...tagged] : tagged;
+}
+
 function usableMacs(machine: Machine, wiring: readonly Wired[] | null): readonly Mac[] {
   return (wiring ?? machine.nics).map(({ mac }) => mac);
 }
@@ -158,7 +180,7 @@ function onPorts(
 function refuseUnservable(
   machine: Machine,
   switches: readonly Switch[],
-  { native, tagged }: Pick<PlannedInterfaces, 'native' | 'tagged'>,
+  planned: Pick<PlannedInterfaces, 'native' | 'tagged'>,
 ): void {
   if (new Set(switches.map((at) => at.fabric)).size > 1) {
     throw new ServiceError({
@@ -167,7 +189,7 @@ function refuseUnservable(
       where: machine.hostname,
     });
   }
-  const vlans: readonly VlanId[] = typeof native === 'number' ? [native, ...tagged] : tagged;
+  const vlans = vlansOf(planned);
   for (const at of switches) {
     if (at.uplinks.length === 0)
       throw new ServiceError({ code: 'wiring.uplink', what: 'the switch has no uplinks', where: at.name });
@@ -178,7 +200,7 @@ function refuseUnservable(
         what: `VLAN ${taken.vlan} is ${taken.why} there`,
         where: at.name,
       });
-    if (native === null && at.park === 'shut' && at.defaultVlan !== null)
+    if (planned.native === null && at.park === 'shut' && at.defaultVlan !== null)
       throw new ServiceError({
         code: 'network.interfaces',
         what: 'no interface is untagged, and its ports would carry the default VLAN',

@@ -12,6 +12,7 @@ const everywhere: ReadonlySet<string> = new Set([
   'network.no-default-nic',
   'network.vlan-uri',
   'network.reserved-vlan',
+  'network.foreign-vlan',
   'value.vlan',
   'value.mac',
   'request.invalid',

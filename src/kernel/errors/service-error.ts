@@ -194,6 +194,11 @@ export const serviceCodes = {
     meaning: 'The VLAN is the provisioning, park or default VLAN',
     remedy: 'use another VLAN for tenants',
   },
+  'network.foreign-vlan': {
+    retry: 'never',
+    meaning: 'A VLAN is in use by the other kind of tenant: an instance of CloudStack there, a user here, or the other way round',
+    remedy: 'give users VLANs that CloudStack does not hand out in the same fabric',
+  },
   'network.interfaces': {
     retry: 'never',
     meaning: 'The interfaces of the machine cannot be carried as they are',
