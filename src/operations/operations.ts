@@ -242,18 +242,20 @@ export class Operations {
   /** Journals the operation if the machine is still free; null when somebody was faster. */
   async #begin(machine: Machine, request: OperationRequest): Promise<Submitted | null> {
     const { storage, log } = this.#world;
-    let released = false;
     const begun = await storage.run(async (tx) => {
       if (await tx.journal.active(machine.id)) return null;
       const fresh = await tx.machines.find(machine.id);
       const { input, already } = await this.#inputOf(tx, fresh ?? machine, request);
       if (already !== null) return { operation: null, already } as const;
       const untouched = await untouchedClaim(tx, fresh ?? machine, request);
-      released = untouched !== null;
       if (untouched) {
         await endClaim(tx, machine.id, untouched.externalId);
         if (fresh?.state === 'failed') await moveMachine(tx, machine.id, 'ready');
-        return { operation: null, already: `${machine.hostname} is released: nothing was deployed` } as const;
+        return {
+          operation: null,
+          already: `${machine.hostname} is released: nothing was deployed`,
+          released: true,
+        } as const;
       }
       const operation = this.#record(machine, request, input);
       await tx.journal.insert(operation);
@@ -271,8 +273,7 @@ export class Operations {
       );
       this.#world.events.emit('operation', begun.operation);
       this.#runner.launch(begun.operation);
-    }
-    if (released) this.#world.events.emit('machine', { machineId: machine.id });
+    } else if (begun && 'released' in begun) this.#world.events.emit('machine', { machineId: machine.id });
     return begun;
   }
 

@@ -23,7 +23,7 @@ export interface SeenMachine {
  * Machines of a list are read so many at a time: other requests get their turn in between. A power of two, since statements are
  * prepared for such numbers of values.
  */
-const pageSize = 64;
+const pageSize = 128;
 
 /** Machines as MAAS's users see them. */
 export class MachineDesk {

@@ -196,7 +196,8 @@ export const serviceCodes = {
   },
   'network.foreign-vlan': {
     retry: 'never',
-    meaning: 'A VLAN is in use by the other kind of tenant: an instance of CloudStack there, a user here, or the other way round',
+    meaning:
+      'A VLAN is in use by the other kind of tenant: an instance of CloudStack there, a user here, or the other way round',
     remedy: 'give users VLANs that CloudStack does not hand out in the same fabric',
   },
   'network.interfaces': {
@@ -207,7 +208,8 @@ export const serviceCodes = {
   'network.provisioning-stay': {
     retry: 'never',
     meaning: 'A deployed machine would stay on the provisioning network, where everybody can speak with it',
-    remedy: 'put its interface into a VLAN of its own, or let the pool be trusted: csbm pool set NAME --trusted',
+    remedy:
+      'put its interface into a VLAN of its own, or let the pool be trusted: csbm pool set NAME --trusted',
   },
   'wiring.none': {
     retry: 'operator',
