@@ -44,7 +44,7 @@ export interface Enrolment {
 
 /** What can be changed about a machine by itself. */
 export type Amendment = Partial<
-  Pick<Machine, 'hostname' | 'pool' | 'architecture' | 'cpus' | 'memoryBytes' | 'firmware'>
+  Pick<Machine, 'hostname' | 'pool' | 'architecture' | 'cpus' | 'memoryBytes' | 'firmware' | 'rootDiskSerial'>
 > & { readonly bmc?: Omit<BmcRecord, 'knownSuite'> };
 
 /** Machines as administrators handle them: enrol, find, withhold, lift, forget. */

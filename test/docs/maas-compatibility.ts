@@ -52,9 +52,7 @@ export const maasRefusals: readonly MaasRefused[] = [
     actions: [
       'PUT',
       'DELETE',
-      ...['add_tag', 'remove_tag', 'format', 'unformat', 'mount', 'unmount', 'set_boot_disk'].map(
-        (op) => `POST ${op}`,
-      ),
+      ...['add_tag', 'remove_tag', 'format', 'unformat', 'mount', 'unmount'].map((op) => `POST ${op}`),
     ],
     reason: disks,
   },

@@ -99,4 +99,9 @@ describe('clients of MAAS', function () {
     requirePeer(this, 'requests-oauthlib', () => hasModule('requests_oauthlib'));
     await client(python, path.join(folder, 'cloudstack-extension.py'), stage.maasRoot, key, image, machine);
   });
+
+  it('the terraform provider', function () {
+    process.stderr.write('    skipped: no package registry has the terraform binary, nor its providers\n');
+    this.skip();
+  });
 });

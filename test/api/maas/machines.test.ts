@@ -685,6 +685,32 @@ describe('MAAS API: machines', function () {
       assert.equal((await maas.get(`nodes/${machineId(1)}/blockdevices/7/`)).status, 404);
       assert.deepEqual((await maas.get(`nodes/${machineId(1)}/blockdevices/1/partitions/`)).json, []);
     });
+
+    it('is installed to the disk that an administrator chose', async () => {
+      const disks = [20, 10].map((gigabytes, index) => ({
+        ...machine(1).disks[0]!,
+        name: `sd${'ab'[index]}`,
+        serial: `DISK-${index}`,
+        bytes: gigabytes * 10 ** 9,
+      }));
+      const { storage } = maas.admin;
+      await storage.run((tx) => reset(tx, 1, { disks }));
+      const bootDisk = async (): Promise<unknown> =>
+        (
+          (await maas.get(`machines/${machineId(1)}/`)).json as {
+            readonly boot_disk: { readonly name: string };
+          }
+        ).boot_disk.name;
+      assert.equal(await bootDisk(), 'sdb');
+      const path = `nodes/${machineId(1)}/blockdevices/sda/?op=set_boot_disk`;
+      const user = await maas.newUser('no-admin');
+      assert.equal((await maas.post(path, {}, { key: user })).status, 403);
+      const { status, text } = await maas.post(path);
+      assert.deepEqual([status, text], [200, 'OK']);
+      assert.equal(await bootDisk(), 'sda');
+      await storage.run((tx) => reset(tx, 1, { disks, state: 'deployed' }));
+      assert.equal((await maas.post(path)).status, 409);
+    });
   });
 
   describe('enrolment', () => {

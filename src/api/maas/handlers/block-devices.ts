@@ -1,6 +1,6 @@
 import type { MaasCall, MaasHandler, MaasReply } from '../handler.ts';
 import type { MaasContext } from '../maas-context.ts';
-import { notFound } from '../maas-refusal.ts';
+import { MaasRefusal, notFound } from '../maas-refusal.ts';
 import { MachineDesk } from '../machine-desk.ts';
 import { blockDevicesJson, type BlockDeviceJson } from '../shapes/block-device.ts';
 
@@ -36,6 +36,13 @@ export function blockDeviceHandler(context: MaasContext): MaasHandler {
         doc: 'Read a disk.',
         handle: async (call): Promise<MaasReply> => ({ json: await diskOf(desk, call) }),
       },
+      {
+        method: 'POST',
+        op: 'set_boot_disk',
+        doc: 'Install to this disk from now on.',
+        access: 'admin',
+        handle: (call) => setBootDisk(context, desk, call),
+      },
     ],
   };
 }
@@ -59,6 +66,20 @@ export function partitionsHandler(context: MaasContext): MaasHandler {
       },
     ],
   };
+}
+
+async function setBootDisk({ machines }: MaasContext, desk: MachineDesk, call: MaasCall): Promise<MaasReply> {
+  const { sight, status } = await desk.findToChange(call.user, call.param('system_id'));
+  if (!['Ready', 'Allocated'].includes(status.status_name))
+    throw new MaasRefusal(409, 'Cannot set as boot disk because the machine is not Ready or Allocated.');
+  const { name, serial } = await diskOf(desk, call);
+  if (serial === null)
+    throw new MaasRefusal(
+      409,
+      `Cannot set ${name} as boot disk: it has no serial by which it would be known again.`,
+    );
+  await machines.amend(sight.machine.id, call.user.asker(), { rootDiskSerial: serial });
+  return { text: 'OK' };
 }
 
 async function disksOf(desk: MachineDesk, call: MaasCall): Promise<readonly BlockDeviceJson[]> {
