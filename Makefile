@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SOURCES := $(shell find src plugin-api rack-config migrations lab -type f -name '*.ts' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check lint format types laws test test-mysql bench docs demo demo-stop adapter ramdisk image-tiny e2e clean
+.PHONY: help build check lint format types laws test test-demo test-mysql bench docs demo demo-stop adapter ramdisk image-tiny e2e clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ laws: node_modules/.installed
 
 check: lint format types laws ## lint, format, types, import law
 
-test: build ## run all tests (EXCEPT="glob glob" leaves some out)
-	mocha 'test/**/*.test.ts' $(foreach glob,$(EXCEPT),--ignore '$(glob)')
+test: build ## run all tests but those of the demo (EXCEPT="glob glob" leaves some out)
+	mocha 'test/**/*.test.ts' --ignore test/demo/demo.test.ts $(foreach glob,$(EXCEPT),--ignore '$(glob)')
+
+test-demo: build ## run the tests of the demo: side by side, interrupted, kept up, over a floor that errs
+	mocha test/demo/demo.test.ts
 
 # MariaDB as a plain process in a temporary folder: the storage on it, what works on the storage, and instances' lives.
 test-mysql: build ## run the tests of the storage, and a choice of others, on Debian's MariaDB

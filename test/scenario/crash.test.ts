@@ -93,9 +93,12 @@ describe('kill -9 of the service at every step boundary of Start and Destroy', f
   }
 
   const rounds = Math.max(starts.length, destroys.length);
-  // What another kind of database may do differently shows at any of them.
-  const every = testStore === 'sqlite' ? 1 : 16;
-  for (let round = 0; round < rounds; round += every) {
+  // Each takes ten seconds: CI does the even ones on one version of Node and the odd ones on another. What another kind of
+  // database may do differently shows at any of them.
+  const half = process.env['CRASH_ROUNDS'] ?? 'even';
+  assert.ok(['even', 'odd', 'all'].includes(half), `CRASH_ROUNDS=${half}: write even, odd or all`);
+  const every = testStore === 'sqlite' ? (half === 'all' ? 1 : 2) : 16;
+  for (let round = half === 'odd' ? 1 : 0; round < rounds; round += every) {
     const atStart = starts[round % starts.length]!;
     const atDestroy = destroys[round % destroys.length]!;
 
