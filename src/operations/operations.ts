@@ -56,6 +56,13 @@ export type Submitted =
   /** Nothing needed doing: the reason, for the answer. */
   | { readonly operation: null; readonly already: string };
 
+/** What a request came to as far as its first unit of work; `begun` null = somebody was faster. */
+interface Begun {
+  readonly begun: Submitted | null;
+  /** A claim went, without an operation. */
+  readonly released?: true;
+}
+
 const lists = new StepLists()
   .add(startFirst)
   .add(startKnown)
@@ -242,24 +249,21 @@ export class Operations {
   /** Journals the operation if the machine is still free; null when somebody was faster. */
   async #begin(machine: Machine, request: OperationRequest): Promise<Submitted | null> {
     const { storage, log } = this.#world;
-    const begun = await storage.run(async (tx) => {
-      if (await tx.journal.active(machine.id)) return null;
+    const { begun, released } = await storage.run(async (tx): Promise<Begun> => {
+      if (await tx.journal.active(machine.id)) return { begun: null };
       const fresh = await tx.machines.find(machine.id);
       const { input, already } = await this.#inputOf(tx, fresh ?? machine, request);
-      if (already !== null) return { operation: null, already } as const;
+      if (already !== null) return { begun: { operation: null, already } };
       const untouched = await untouchedClaim(tx, fresh ?? machine, request);
       if (untouched) {
         await endClaim(tx, machine.id, untouched.externalId);
         if (fresh?.state === 'failed') await moveMachine(tx, machine.id, 'ready');
-        return {
-          operation: null,
-          already: `${machine.hostname} is released: nothing was deployed`,
-          released: true,
-        } as const;
+        const told = `${machine.hostname} is released: nothing was deployed`;
+        return { begun: { operation: null, already: told }, released: true };
       }
       const operation = this.#record(machine, request, input);
       await tx.journal.insert(operation);
-      return { operation, joined: false } as const;
+      return { begun: { operation, joined: false } };
     });
     if (begun?.operation) {
       log.info(
@@ -273,7 +277,8 @@ export class Operations {
       );
       this.#world.events.emit('operation', begun.operation);
       this.#runner.launch(begun.operation);
-    } else if (begun && 'released' in begun) this.#world.events.emit('machine', { machineId: machine.id });
+    }
+    if (released) this.#world.events.emit('machine', { machineId: machine.id });
     return begun;
   }
 

@@ -226,7 +226,14 @@ function opOf(entries: readonly Entry[]): string | null {
 
 function fieldsOf(query: readonly Entry[], form: ReturnType<typeof parseForm>): Fields {
   const entries = [...query, ...form.entries].filter(([name]) => name !== 'op' && !isOAuthName(name));
+  if (!entries.flat().every(isStorable))
+    throw new MaasRefusal(400, 'Bad Request: a field holds a character that is none.');
   return new Fields(entries, form.files);
+}
+
+/** Neither NUL, which no database keeps in a text, nor half a surrogate pair, which is no character. */
+function isStorable(text: string): boolean {
+  return !text.includes('\0') && !/\p{Surrogate}/u.test(text);
 }
 
 function paramOf(route: MaasRoute, name: string): string {
