@@ -187,7 +187,7 @@ describe('configuration', () => {
         [
           'cloudstack.agent.servers',
           'cloudstack.agent.certificateAddresses',
-        'maas.releasingFor',
+          'maas.releasingFor',
           'power.settings',
           'switch.settings',
           'provisioning.settings',
