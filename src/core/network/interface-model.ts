@@ -1,5 +1,11 @@
 import { isIPv4, isIPv6, BlockList } from 'node:net';
-import { parseMac, type JsonObject, type JsonValue } from '../../../plugin-api/index.ts';
+import {
+  bondModes,
+  parseMac,
+  type BondMode,
+  type JsonObject,
+  type JsonValue,
+} from '../../../plugin-api/index.ts';
 import type { Interface, InterfaceLink, LinkMode } from './interface.ts';
 
 /** A change of interfaces that cannot be; by field, in the words of MAAS's forms (`maasserver/forms/interface*.py`). */
@@ -54,16 +60,6 @@ const invalidChoice = (value: string | number): string =>
   `Select a valid choice. ${value} is not one of the available choices.`;
 const namePattern = /^[\w.:-]{1,64}$/;
 
-const bondModes = [
-  'balance-rr',
-  'active-backup',
-  'balance-xor',
-  'broadcast',
-  '802.3ad',
-  'balance-tlb',
-  'balance-alb',
-] as const;
-
 type ParamRule =
   | { readonly kind: 'choice'; readonly of: readonly string[]; readonly otherwise: string }
   | {
@@ -79,7 +75,7 @@ const commonParams: Readonly<Record<string, ParamRule>> = {
   accept_ra: { kind: 'flag', otherwise: null },
 };
 
-const bondParams = (mode: (typeof bondModes)[number]): Readonly<Record<string, ParamRule>> => ({
+const bondParams = (mode: BondMode): Readonly<Record<string, ParamRule>> => ({
   bond_mode: { kind: 'choice', of: bondModes, otherwise: mode },
   bond_miimon: { kind: 'number', least: 0, most: 65_535, otherwise: 100 },
   bond_downdelay: { kind: 'number', least: 0, most: 65_535, otherwise: 0 },
@@ -120,7 +116,7 @@ export class InterfaceModel {
   #interfaces: readonly Interface[];
   #next: NextNumbers;
   readonly #network: InterfaceNetwork;
-  readonly #bondMode: (typeof bondModes)[number];
+  readonly #bondMode: BondMode;
 
   constructor(parts: {
     readonly interfaces: readonly Interface[];

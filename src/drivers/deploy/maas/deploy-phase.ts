@@ -9,6 +9,7 @@ import { status, type MaasMachine } from './maas-shapes.ts';
 import { writeNote, type OrderNote } from './order-note.ts';
 import { failed, running, type PhaseView } from './phase-view.ts';
 import { retiringUserData } from './user-data.ts';
+import { abortWhile, giveBackUnused } from './withdraw.ts';
 
 type DeployOrder = Extract<PhaseOrder, { phase: 'deploy' }>;
 
@@ -236,30 +237,9 @@ export async function withdrawDeploy(
   machine: MaasMachine,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { api } = parts;
-  const id = machine.system_id;
-  const me = await api.username(signal);
+  const me = await parts.api.username(signal);
   const order = machine.owner_data?.[orderKey];
   if (machine.owner !== me || (order !== undefined && order !== '' && order !== orderId)) return;
-  if (machine.status === status.deploying) {
-    await moved(
-      parts,
-      id,
-      async () => {
-        await api.abort(id, signal);
-        return api.machine(id, signal);
-      },
-      (now) => now.status !== status.deploying,
-      signal,
-    );
-    return;
-  }
-  if (machine.status === status.allocated && note.fromReady && !note.sent)
-    await moved(
-      parts,
-      id,
-      () => api.release(id, [['comment', `csbm withdraws ${orderId}`]], signal),
-      (now) => now.owner !== me,
-      signal,
-    );
+  if (machine.status === status.deploying) await abortWhile(parts, machine, status.deploying, signal);
+  else await giveBackUnused(parts, orderId, note, machine, signal);
 }

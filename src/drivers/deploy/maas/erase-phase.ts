@@ -6,6 +6,7 @@ import { orderKey, type PhaseParts } from './maas-host.ts';
 import { status, type MaasMachine } from './maas-shapes.ts';
 import { writeNote, type OrderNote } from './order-note.ts';
 import { failed, running, type PhaseView } from './phase-view.ts';
+import { abortWhile, giveBackUnused } from './withdraw.ts';
 
 type EraseOrder = Extract<PhaseOrder, { phase: 'erase' }>;
 type Grade = EraseOrder['grade'];
@@ -140,32 +141,11 @@ export async function withdrawErase(
   machine: MaasMachine,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { api } = parts;
-  const id = machine.system_id;
-  const me = await api.username(signal);
-  if (machine.status === status.diskErasing && note.sent)
-    await moved(
-      parts,
-      id,
-      async () => {
-        await api.abort(id, signal);
-        return api.machine(id, signal);
-      },
-      (now) => now.status !== status.diskErasing,
-      signal,
-    );
-  else if (
-    machine.status === status.allocated &&
-    machine.owner === me &&
-    machine.owner_data?.[orderKey] === orderId &&
-    note.fromReady &&
-    !note.sent
-  )
-    await moved(
-      parts,
-      id,
-      () => api.release(id, [['comment', `csbm withdraws ${orderId}`]], signal),
-      (now) => now.owner !== me,
-      signal,
-    );
+  if (machine.status === status.diskErasing && note.sent) {
+    await abortWhile(parts, machine, status.diskErasing, signal);
+    return;
+  }
+  const me = await parts.api.username(signal);
+  if (machine.owner === me && machine.owner_data?.[orderKey] === orderId)
+    await giveBackUnused(parts, orderId, note, machine, signal);
 }
