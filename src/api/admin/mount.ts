@@ -5,9 +5,10 @@ import { askerOf, type Principal } from '../../core/access/principal.ts';
 import { authorise } from '../../core/access/rights.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
+import type { BodyLimits } from '../../kernel/net/read-bytes.ts';
 import type { Access } from '../../operations/access.ts';
 import { httpStatus } from './http-status.ts';
-import { readJson, readText, refuseEncoding, type BodyLimits } from './request-body.ts';
+import { readJson, readText, refuseEncoding } from './request-body.ts';
 import type { Reply, Route } from './route.ts';
 
 export const door = 'admin';

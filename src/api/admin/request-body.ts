@@ -1,15 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import type { Duration, JsonValue } from '../../../plugin-api/index.ts';
+import type { JsonValue } from '../../../plugin-api/index.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { readBytes, type BodyFault, type BodyLimits } from '../../kernel/net/read-bytes.ts';
 
 /** What the API takes is flat; deeper nesting is an attack on whoever walks through it. */
 const deepest = 32;
-
-export interface BodyLimits {
-  readonly bytes: number;
-  /** From the first byte asked for to the last one read. */
-  readonly timeout: Duration;
-}
 
 /**
  * The JSON of a request, or undefined where it has no body. Nothing of the body is repeated in an error: it may be a secret.
@@ -39,8 +34,7 @@ export async function readJson(req: IncomingMessage, limits: BodyLimits): Promis
 /** @throws ServiceError `request.invalid` */
 export async function readText(req: IncomingMessage, limits: BodyLimits): Promise<string> {
   refuseEncoding(req);
-  if (Number(req.headers['content-length'] ?? 0) > limits.bytes) throw tooLarge(limits);
-  const bytes = await readAll(req, limits);
+  const bytes = await readBytes(req, limits, (fault) => invalid(faultText(fault, limits)));
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -55,33 +49,15 @@ export function refuseEncoding(req: IncomingMessage): void {
     throw invalid('the body has a content-encoding', 'send the body as it is, without content-encoding');
 }
 
-function readAll(req: IncomingMessage, { bytes, timeout }: BodyLimits): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    // Gone while the caller was being authenticated: nothing will be heard of it any more.
-    if (req.destroyed) {
-      reject(invalid('the body ended in the middle'));
-      return;
-    }
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const settle = (done: () => void): void => {
-      clearTimeout(timer);
-      req.off('data', onData).off('end', onEnd).off('error', onBreak).off('close', onBreak);
-      done();
-    };
-    const onData = (chunk: Buffer): void => {
-      length += chunk.length;
-      if (length > bytes) settle(() => reject(tooLarge({ bytes })));
-      else chunks.push(chunk);
-    };
-    const onEnd = (): void => settle(() => resolve(Buffer.concat(chunks)));
-    const onBreak = (): void => settle(() => reject(invalid('the body ended in the middle')));
-    const timer = setTimeout(
-      () => settle(() => reject(invalid(`the body did not arrive within ${timeout / 1_000} s`))),
-      timeout,
-    );
-    req.on('data', onData).on('end', onEnd).on('error', onBreak).on('close', onBreak);
-  });
+function faultText(fault: BodyFault, { bytes, timeout }: BodyLimits): string {
+  switch (fault) {
+    case 'too-large':
+      return `the body is too large: ${bytes} bytes are the most`;
+    case 'cut-off':
+      return 'the body ended in the middle';
+    case 'too-slow':
+      return `the body did not arrive within ${timeout / 1_000} s`;
+  }
 }
 
 /** How deep arrays and objects lie in each other, without building any. */
@@ -99,10 +75,6 @@ function depthOf(json: string): number {
     else if (sign === '}' || sign === ']') depth -= 1;
   }
   return deepestSeen;
-}
-
-function tooLarge({ bytes }: Pick<BodyLimits, 'bytes'>): ServiceError {
-  return invalid(`the body is too large: ${bytes} bytes are the most`);
 }
 
 function invalid(what: string, remedy?: string): ServiceError {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Duration } from '../../../plugin-api/index.ts';
+import { readBytes, type BodyFault, type BodyLimits } from '../../kernel/net/read-bytes.ts';
 import { MaasRefusal } from './maas-refusal.ts';
 
 /** A request's address, taken apart. */
@@ -32,55 +32,25 @@ function isHost(text: string): boolean {
   return /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(text);
 }
 
-export interface BodyLimit {
-  readonly bytes: number;
-  /** From the first byte asked for to the last one read. */
-  readonly timeout: Duration;
-}
-
 /**
  * The whole body of a request.
  * @throws MaasRefusal 400, 408 or 413; the rest of the body is then not read
  */
-export function readBody(req: IncomingMessage, { bytes, timeout }: BodyLimit): Promise<Buffer> {
+export function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
   const encoding = (req.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   // A small body may unpack to anything.
   if (encoding !== 'identity' && encoding !== '')
     throw new MaasRefusal(415, 'Bad Request: the body has a content-encoding.');
-  const tooLarge = (): MaasRefusal =>
-    new MaasRefusal(413, `Bad Request: the body is larger than ${bytes} bytes.`);
-  if (Number(req.headers['content-length'] ?? 0) > bytes) throw tooLarge();
-  return new Promise((resolve, reject) => {
-    // Gone while the caller was being authenticated: nothing will be heard of it any more.
-    if (req.destroyed) {
-      reject(cutOff());
-      return;
-    }
-    const chunks: Buffer[] = [];
-    let length = 0;
-    const settle = (done: () => void): void => {
-      clearTimeout(timer);
-      req.off('data', onData).off('end', onEnd).off('error', onBreak).off('close', onBreak);
-      done();
-    };
-    const onData = (chunk: Buffer): void => {
-      length += chunk.length;
-      if (length > bytes) settle(() => reject(tooLarge()));
-      else chunks.push(chunk);
-    };
-    const onEnd = (): void => settle(() => resolve(Buffer.concat(chunks)));
-    const onBreak = (): void => settle(() => reject(cutOff()));
-    const timer = setTimeout(
-      () =>
-        settle(() =>
-          reject(new MaasRefusal(408, `Bad Request: the body did not arrive within ${timeout / 1_000} s.`)),
-        ),
-      timeout,
-    );
-    req.on('data', onData).on('end', onEnd).on('error', onBreak).on('close', onBreak);
-  });
+  return readBytes(req, limits, (fault) => refusalOf(fault, limits));
 }
 
-function cutOff(): MaasRefusal {
-  return new MaasRefusal(400, 'Bad Request: the body ended in the middle.');
+function refusalOf(fault: BodyFault, { bytes, timeout }: BodyLimits): MaasRefusal {
+  switch (fault) {
+    case 'too-large':
+      return new MaasRefusal(413, `Bad Request: the body is larger than ${bytes} bytes.`);
+    case 'cut-off':
+      return new MaasRefusal(400, 'Bad Request: the body ended in the middle.');
+    case 'too-slow':
+      return new MaasRefusal(408, `Bad Request: the body did not arrive within ${timeout / 1_000} s.`);
+  }
 }
