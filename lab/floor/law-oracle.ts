@@ -1,6 +1,6 @@
 import type { Clock } from '../../plugin-api/index.ts';
 import { EventBus } from '../../src/kernel/events/event-bus.ts';
-import type { LabMachine, LabNic } from '../machine/index.ts';
+import type { LabDisk, LabMachine, LabNic } from '../machine/index.ts';
 import { describePlace, type Fabric, type PortMembership } from '../network/index.ts';
 import type { LabRouter } from '../router/index.ts';
 
@@ -39,6 +39,8 @@ export class LawOracle {
   readonly #open = new Map<LabNic, PortMembership>();
   /** What was already told of a machine since it was switched on. */
   readonly #told = new Map<LabMachine, Set<string>>();
+  /** Disks whose last erase was ordered quick: what lies between their ends was left there by choice, until a system runs. */
+  readonly #quick = new Set<LabDisk>();
   readonly #unsubscribe: (() => void)[];
 
   constructor(parts: OracleParts) {
@@ -75,10 +77,14 @@ export class LawOracle {
       }),
       ...parts.machines.flatMap((machine) => [
         machine.events.on('phase', ({ phase }) => this.#phaseChanged(machine, phase)),
+        machine.events.on('erased', ({ disk, grade }) => {
+          if (grade === 'quick') this.#quick.add(disk);
+          else this.#quick.delete(disk);
+        }),
         machine.events.on('installing', ({ disk }) => {
           // A torn image without any tenant's data is what an install leaves that was cut: it may be tried again.
           const { instanceId, residue, image, bootable } = machine.diskContent(disk);
-          const found = residue ?? instanceId ?? (bootable ? image : null);
+          const found = (this.#quick.has(disk) ? null : residue) ?? instanceId ?? (bootable ? image : null);
           if (found !== null)
             this.#tell('5', machine, `an image is written over ${disk.name}, which still holds ${found}`);
         }),
@@ -174,8 +180,9 @@ export class LawOracle {
     if (phase !== 'os') return;
     this.#judgeExposure(machine);
     const os = machine.os!;
-    if (os.foreignData !== null)
+    if (os.foreignData !== null && !this.#quick.has(os.disk))
       this.#tell('5', machine, `its system found the data of ${os.foreignData} on the disk`);
+    this.#quick.delete(os.disk);
     for (const bond of os.interfaces.filter((one) => one.kind === 'bond')) {
       const states = new Set(bond.members.map((nic) => JSON.stringify(this.#port(nic))));
       if (states.size > 1)

@@ -3,6 +3,7 @@ import { EventBus } from '../../src/kernel/events/event-bus.ts';
 import type { BmcHost, HostAction, HostBoot } from '../bmc/bmc-host.ts';
 import type { Fabric, Place } from '../network/index.ts';
 import { Behaviours, type HangPoint } from './behaviour.ts';
+import type { Grade } from './erase-disk.ts';
 import { readFirstBoot, successionOf, writeFirstBoot } from './first-boot.ts';
 import { httpCall, type HttpPath } from './http-call.ts';
 import { runIpxe, type IpxeOutcome } from './ipxe.ts';
@@ -50,6 +51,8 @@ export interface MachineEvents {
   readonly phase: { readonly machine: LabMachine; readonly phase: MachinePhase };
   /** The ramdisk is about to overwrite a disk with an image. */
   readonly installing: { readonly machine: LabMachine; readonly disk: LabDisk };
+  /** The ramdisk has erased a disk to the end, in the grade of its order. */
+  readonly erased: { readonly machine: LabMachine; readonly disk: LabDisk; readonly grade: Grade };
 }
 
 /** What lies on a disk, as far as the lab's formats go. */
@@ -390,6 +393,7 @@ export class LabMachine implements BmcHost {
           return Promise.reject(signal.reason as Error);
         },
         installing: (disk) => this.events.emit('installing', { machine: this, disk }),
+        erased: (disk, grade) => this.events.emit('erased', { machine: this, disk, grade }),
         pause: (time) => this.#sleep(milliseconds(time), signal),
       },
       this.#path(nic),

@@ -45,6 +45,8 @@ export class LabOs {
   /** Instance id of another tenant, whose data this one finds on the disk; null = none. */
   readonly foreignData: string | null;
   readonly interfaces: OsInterface[];
+  /** The disk it was started from. */
+  readonly disk: LabDisk;
   readonly #parts: LabOsParts;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
@@ -53,6 +55,7 @@ export class LabOs {
   constructor(parts: LabOsParts) {
     this.#parts = parts;
     this.image = parts.image;
+    this.disk = parts.disk;
     const seed = noCloud(readFirstBoot(parts.disk));
     this.instanceId = seed ? instanceIdOf(seed) : null;
     const mark = readTenantMark(parts.disk);

@@ -25,6 +25,8 @@ export interface AgentHost {
   losePower(): Promise<never>;
   /** Called before the first byte of an image is written. */
   installing(disk: LabDisk): void;
+  /** Called when a disk was erased to the end, with the grade that was ordered. */
+  erased(disk: LabDisk, grade: Grade): void;
   /** Waits like `clock.sleep`, scaled by what the machine suffers from. */
   pause(time: number): Promise<void>;
 }
@@ -286,6 +288,7 @@ export class RamdiskAgent {
         },
         skips,
       );
+      if (!skips) this.#host.erased(disk, order.grade);
       erased.push({ ...report, seconds: Math.round((this.#host.clock.monotonic() - started) / 1_000) });
     }
     return erased;
