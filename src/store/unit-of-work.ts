@@ -68,6 +68,8 @@ export class UnitOfWork {
     }
     this.#closed = true;
     await Promise.allSettled(this.#running);
+    // Before Node 24 every promise of the process looks at every store that was ever used and not given up.
+    this.#current.disable();
   }
 
   async #runTop<T>(work: (tx: Tx, session: Session) => Promise<T>): Promise<T> {
