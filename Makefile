@@ -33,8 +33,10 @@ laws: node_modules/.installed
 
 check: lint format types laws ## lint, format, types, import law
 
-test: build ## run all tests but those of the demo (EXCEPT="glob glob" leaves some out)
-	mocha 'test/**/*.test.ts' --ignore test/demo/demo.test.ts $(foreach glob,$(EXCEPT),--ignore '$(glob)')
+# Two files at a time; one after the other (JOBS=1) also shows whether any test keeps its process from ending.
+JOBS ?= 2
+test: build ## run all tests but those of the demo (EXCEPT="glob glob" leaves some out; JOBS=1 one file at a time)
+	mocha $(if $(filter-out 1,$(JOBS)),--parallel --jobs $(JOBS)) 'test/**/*.test.ts' --ignore test/demo/demo.test.ts $(foreach glob,$(EXCEPT),--ignore '$(glob)')
 
 test-demo: build ## run the tests of the demo: side by side, interrupted, kept up, over a floor that errs
 	mocha test/demo/demo.test.ts

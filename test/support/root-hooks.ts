@@ -2,7 +2,8 @@
  * Root hooks of the whole suite.
  *
  * mocha 12 lets unhandled rejections pass, so they are collected here and fail the test that was running. After the last
- * test the names of whatever keeps the process alive are printed, because the suite runs without `--exit` on purpose.
+ * test the names of whatever keeps the process alive are printed, because the suite runs without `--exit` on purpose; but not
+ * by one of several processes (`--parallel`), which lives on for the next file.
  */
 const rejections: unknown[] = [];
 process.on('unhandledRejection', (reason) => rejections.push(reason));
@@ -15,6 +16,7 @@ export const mochaHooks = {
       throw first instanceof Error ? first : new Error(`unhandled rejection: ${JSON.stringify(first)}`);
   },
   afterAll(): void {
+    if (process.env['MOCHA_WORKER_ID'] !== undefined) return;
     const timer = setTimeout(() => {
       process.stderr.write(
         `still open after the last test: ${process.getActiveResourcesInfo().join(', ')}\n`,
