@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SOURCES := $(shell find src plugin-api rack-config migrations lab -type f -name '*.ts' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check lint format types laws test test-demo test-mysql bench docs demo demo-stop adapter ramdisk image-tiny e2e clean
+.PHONY: help build check lint format types laws test test-demo test-mysql chaos bench fuzz docs demo demo-stop adapter ramdisk image-tiny e2e clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,12 +45,16 @@ test-demo: build ## run the tests of the demo: side by side, interrupted, kept u
 test-mysql: build ## run the tests of the storage, and a choice of others, on Debian's MariaDB
 	node --import tsx test/support/with-mariadb.ts mocha \
 	  'test/store/*-store.test.ts' test/store/machine-lookups.test.ts test/store/small-stores.test.ts test/store/keys.test.ts test/store/migrations.test.ts \
-	  test/store/unit-of-work.test.ts 'test/store/mariadb/*.test.ts' test/operations/access/access.test.ts \
+	  test/store/unit-of-work.test.ts 'test/store/mariadb/*.test.ts' 'test/instances/*.test.ts' test/operations/access/access.test.ts \
 	  'test/operations/networks/*.test.ts' 'test/operations/reconcile/*.test.ts' test/regressions/a-refusal-of-an-earlier-run-is-forgotten.test.ts \
 	  test/scenario/law.test.ts test/scenario/crash.test.ts
 
+# Faults and kills, drawn from a seed that repeats them; a choice of runs is part of `make test`. docs/chaos.md
+chaos: build ## the real service against failing devices and kill -9 (SEED=n repeats one; RUNS=n, MINUTES=n, ENGINE=maas, STORE=mariadb)
+	@node --import tsx test/chaos/main.ts
+
 # Never part of `make test`: it measures, for minutes, and wants the machine to itself. docs/bench.md
-bench: node_modules/.installed ## measure against the field's own programs (ONLY=name, JSON=1, STRICT=1)
+bench: build ## measure against the field's own programs (ONLY=name, JSON=1, STRICT=1)
 	@node --import tsx test/bench/main.ts $(if $(JSON),--json)
 
 # The checks come before anything is installed, so they need nothing but a shell and any Node.
@@ -64,6 +68,9 @@ demo: ## a simulated floor, the real service, an instance's whole life (ENGINE=m
 
 demo-stop: ## end every demo that KEEP=1 left up
 	@test ! -f dist/lab/demo/stop-demos.js || exec node dist/lab/demo/stop-demos.js
+
+fuzz: node_modules/.installed ## fuzz what reads strangers' input (TARGET=name, SECONDS=20 each, SEED=n)
+	@TARGET='$(TARGET)' SECONDS='$(or $(SECONDS),20)' SEED='$(SEED)' node --import tsx test/fuzz/main.ts
 
 docs: node_modules/.installed ## write the generated parts of docs/ anew
 	node --import tsx src/config/write-reference.ts

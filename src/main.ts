@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import express from 'express';
 import {
   milliseconds,
@@ -15,7 +14,7 @@ import {
 import { adminApp } from './api/admin/admin-app.ts';
 import { ConsoleDoor } from './api/admin/console-door.ts';
 import { bootApp } from './api/boot/boot-app.ts';
-import { firstScript } from './api/boot/ipxe-scripts.ts';
+import { firstScript, laterScript } from './api/boot/ipxe-scripts.ts';
 import { startFileSender } from './api/boot/file-sender.ts';
 import { AgentOperations } from './api/cloudstack-agent/agent-operations.ts';
 import { AgentService } from './api/cloudstack-agent/agent-service.ts';
@@ -28,8 +27,10 @@ import { CertificateIssuer } from './api/cloudstack-api/certificate-issuer.ts';
 import { CloudInstances } from './api/cloudstack-api/cloud-instances.ts';
 import { directApp } from './api/cloudstack-direct/direct-app.ts';
 import { HostIndex } from './api/cloudstack-direct/host-index.ts';
+import { closedDoor } from './api/maas/closed-door.ts';
 import { maasDoor } from './api/maas/maas-door.ts';
 import type { Config } from './config/config.ts';
+import { listenerLimits } from './config/listener-limits.ts';
 import { scaled } from './config/section/timings.ts';
 import type { MachineId } from './core/machine/machine.ts';
 import type { Storage } from './core/storage/storage.ts';
@@ -46,12 +47,14 @@ import {
 import { createIpmiDriver } from './drivers/power/ipmi/ipmi-driver.ts';
 import { switchRegistry, switchTypes } from './drivers/switch/registry.ts';
 import { SystemClock } from './kernel/clock/system-clock.ts';
+import { RateLimit } from './kernel/concurrency/rate-limit.ts';
 import { asCodedError, ServiceError } from './kernel/errors/service-error.ts';
 import { EventBus } from './kernel/events/event-bus.ts';
 import type { Log } from './kernel/log/log.ts';
+import { newSortableId } from './kernel/ids/ids.ts';
 import { Metrics } from './kernel/metrics/metrics.ts';
 import { TlsFiles } from './kernel/net/tls-files.ts';
-import { close, createWebServer, listen } from './kernel/net/web-server.ts';
+import { close, createWebServer, listen, type WebServerOptions } from './kernel/net/web-server.ts';
 import { Access } from './operations/access.ts';
 import { Allocations } from './operations/allocations.ts';
 import { ApiKeys } from './operations/api-keys.ts';
@@ -59,6 +62,7 @@ import { BootConversationService } from './operations/boot/boot-conversations.ts
 import { ensureDefaultRecords } from './operations/default-records.ts';
 import { imageFileFault } from './operations/image-file-fault.ts';
 import { ImageLibrary } from './operations/images/image-library.ts';
+import { Instances } from './operations/instances/instances.ts';
 import type { ExecutionHooks } from './operations/journal/execution.ts';
 import { Machines } from './operations/machines.ts';
 import type { OperationEvents } from './operations/operation-events.ts';
@@ -68,11 +72,35 @@ import { StoredOrderNotes } from './operations/order-notes.ts';
 import { Pools } from './operations/pools.ts';
 import { Profiles } from './operations/profiles.ts';
 import { PortService } from './operations/ports/port-service.ts';
+import { FarPower } from './operations/power/far-power.ts';
 import { PowerPoller, pollSettings } from './operations/power/power-poller.ts';
 import { PowerService } from './operations/power/power-service.ts';
+import { DeviceChecks } from './operations/quarantine/device-checks.ts';
+import { DeviceWatch } from './operations/quarantine/device-watch.ts';
+import { scaledQuarantine } from './operations/quarantine/quarantine-settings.ts';
+import { Quarantines } from './operations/quarantine/quarantines.ts';
 import { Racks } from './operations/racks.ts';
 import { InstanceReconciler } from './operations/reconcile/instance-reconciler.ts';
+import { EventNotes } from './operations/timeline/event-notes.ts';
+import { Pruner } from './operations/timeline/pruner.ts';
 import { Users } from './operations/users.ts';
+import { HistoryFile } from './operations/restore/history-file.ts';
+import { defaultLookInterval, RestoreMode } from './operations/restore/restore-mode.ts';
+import { Survey } from './operations/survey/survey.ts';
+import {
+  bootServiceCheck,
+  cloudApiCheck,
+  cloudCertificateCheck,
+  databaseCheck,
+  diskCheck,
+  engineCheck,
+  keyFileCheck,
+  linksCheck,
+  listenerCheck,
+  provisioningCheck,
+  restoreCheck,
+  type SurroundingsCheck,
+} from './operations/survey/surroundings.ts';
 import type { World } from './operations/world.ts';
 import { openStorage } from './store/open-storage.ts';
 
@@ -87,6 +115,8 @@ export interface ServiceOptions {
   readonly hooks?: ExecutionHooks;
   /** Deploy engines besides the configured ones: for tests. */
   readonly engines?: readonly DeployEngine[];
+  /** Instead of the real one: for tests of clocks that jump. */
+  readonly clock?: Clock;
 }
 
 export interface Service {
@@ -106,9 +136,11 @@ export interface Service {
     readonly profiles: Profiles;
     readonly pools: Pools;
   };
+  /** Resolves when other instances took this one for dead: nothing can be stored any more, and the process is to end at once. */
+  readonly gone: Promise<ServiceError>;
   /** Looks at the files of certificates now, instead of in a while. */
   reload(): void;
-  /** Stops taking commands, leaves operations in the journal, closes everything. */
+  /** Gives its work to the other instances, or leaves it in the journal, and closes everything. */
   stop(): Promise<void>;
 }
 
@@ -119,10 +151,15 @@ export async function startService({
   env,
   hooks,
   engines: more = [],
+  clock = new SystemClock(),
 }: ServiceOptions): Promise<Service> {
-  const clock = new SystemClock();
   const timings = scaled(config.timings);
   const metrics = new Metrics(true);
+  const limits = listenerLimits(config.limits);
+  const limitsOf = (listener: string): WebServerOptions => ({
+    ...limits.server,
+    onRefusal: (reason) => metrics.refused.inc({ listener, reason }),
+  });
   const secrets = { env, readFile: (path: string) => readFileSync(path, 'utf8') };
   /** The certificate of a listener, or null for plain HTTP. */
   const tlsFiles: TlsFiles[] = [];
@@ -147,10 +184,21 @@ export async function startService({
     clock,
     log,
   });
+  const instances = new Instances({
+    storage,
+    clock,
+    timings,
+    log,
+    id: newSortableId('in', clock.now()),
+    name: `${hostname()}/${process.pid}`,
+    version,
+    shared: storage.shared,
+  });
 
   // Drivers: the only way to act on the world.
   const context = {
     clock,
+    mayChange: () => instances.assertCurrent(),
     log: (
       level: 'debug' | 'info' | 'warn' | 'error',
       message: string,
@@ -194,15 +242,28 @@ export async function startService({
   const engines = new Map(
     [native, ...maasEngines, ...more].map((engine): [string, DeployEngine] => [engine.type, engine]),
   );
+  const timeline = new EventNotes({ storage, clock, log, metrics });
+  const quarantineRules = scaledQuarantine(config.quarantine, config.timings.scale);
+  const watch = new DeviceWatch({ storage, clock, log, metrics, settings: quarantineRules });
+  const farPower = new FarPower({
+    storage,
+    clock,
+    instances,
+    patience: milliseconds(2 * timings.leaseTtl),
+    read: (machine, signal) => world.power.look(machine, signal),
+  });
   const world: World = {
     storage,
     clock,
     timings,
+    instances,
     log,
     metrics,
     events,
+    timeline,
     boots,
     power: new PowerService({
+      far: farPower,
       drivers: new Map([[ipmi.type, ipmi]]),
       storage,
       clock,
@@ -210,8 +271,20 @@ export async function startService({
       log,
       events,
       makeWay: milliseconds(500),
+      watch,
+      timeline,
+      mayWrite: () => restore.refuse(),
     }),
-    ports: new PortService(switchDrivers, { storage, clock, timings, log, metrics }),
+    ports: new PortService(switchDrivers, {
+      storage,
+      clock,
+      timings,
+      instances,
+      log,
+      metrics,
+      watch,
+      mayWrite: () => restore.refuse(),
+    }),
     engine: (type) => {
       const engine = engines.get(type);
       if (engine) return engine;
@@ -219,11 +292,44 @@ export async function startService({
     },
   };
 
+  // What a survey looks at besides machines and switches: added as it is put together.
+  const surroundings: SurroundingsCheck[] = [];
+  const survey = new Survey({
+    storage,
+    clock,
+    timings,
+    reader: {
+      power: async (machine, signal) => {
+        try {
+          return await world.power.look(machine, signal);
+        } finally {
+          // A session is kept only by the one whose machine it is.
+          if (!instances.machines.holds(machine.id)) await world.power.release(machine.id);
+        }
+      },
+      ports: (name, ports) => world.ports.read(name, ports),
+    },
+    limits: config.survey,
+    checks: surroundings,
+  });
+  const restore: RestoreMode = new RestoreMode({
+    storage,
+    clock,
+    log,
+    metrics,
+    events,
+    boots,
+    survey,
+    file: new HistoryFile(join(config.stateDir, 'history')),
+    lookInterval: defaultLookInterval,
+  });
   const operations = new Operations(world, {
-    owner: `${hostname()}/${process.pid}/${randomBytes(4).toString('hex')}`,
     defaultGrade: config.erase.defaultGrade,
+    restore,
     ...(hooks && { hooks }),
   });
+  await instances.join();
+  storage.fenceBy(instances.id);
   const machines = new Machines(world);
   const { address } = config.provisioning.network;
   const addresses = address ? { cidr: networkOf(address) } : null;
@@ -232,8 +338,8 @@ export async function startService({
     await ensureNetworks(tx, addresses);
     await ensureDefaultRecords(tx);
   });
-  const access = new Access(storage, clock);
-  const users = new Users(storage, clock, access);
+  const access = new Access(storage, clock, limits.failures);
+  const users = new Users(storage, clock, access, limits.failures);
   const keys = new ApiKeys(storage, clock);
   const pools = new Pools(storage);
   const profiles = new Profiles(storage);
@@ -243,7 +349,17 @@ export async function startService({
 
   // The boot service must answer before operations go on: machines may be in the middle of an install.
   const bootFront = express();
-  const bootServer = createWebServer(bootFront, { tls: bootTls });
+  // It listens before it can answer, to know its address; and what a machine may boot is not known before the restore is over.
+  // Who asks meanwhile asks again: a refusal would end an install that is under way.
+  let bootReady = false;
+  bootFront.use((req, res, next) => {
+    const forMachines = req.path === '/boot.ipxe' || req.path.startsWith('/boot/v1/');
+    if (bootReady && !(forMachines && restore.closed)) next();
+    else if (req.path === '/boot.ipxe' || req.path === '/boot/v1/script')
+      res.type('text/plain').send(laterScript(bootUrl));
+    else res.status(503).set('retry-after', '5').end();
+  });
+  const bootServer = createWebServer(bootFront, { ...limitsOf('boot'), tls: bootTls });
   const bootUrl = config.boot.publicUrl ?? (await listen(bootServer, config.boot.host, config.boot.port));
   if (config.boot.publicUrl) await listen(bootServer, config.boot.host, config.boot.port);
   // DHCP and TFTP for the machines, where it is not somebody else's; UEFI may ask for the boot file over HTTP too.
@@ -269,8 +385,42 @@ export async function startService({
       kernelArguments: `${config.boot.kernelArguments ?? ''} csbm.lldp=${config.boot.lldp / 1_000}`.trim(),
       sender,
       log,
+      asking: { clock, limit: limits.boots },
+      bodyBudget: limits.budgets().known,
+      bodyTimeout: config.limits.bodyTimeout,
     }),
   );
+  bootReady = true;
+  instances.machines.setTenant({
+    gained: (ids, left) => {
+      operations.gained(ids, left);
+      for (const machineId of ids) events.emit('lease', { machineId });
+    },
+    leaving: async (id) => {
+      await agents.remove(id);
+      await world.power.release(id);
+    },
+    kept: (machineId) => events.emit('lease', { machineId }),
+  });
+  instances.onLook(async () => {
+    await operations.look();
+    const waiting = await storage.run((tx) => tx.deviceRequests.waiting());
+    await world.ports.look(waiting);
+    await farPower.look(waiting);
+    for (const machineId of await instances.machines.noted()) events.emit('machine', { machineId });
+  });
+  events.on('machine', ({ machineId }) => {
+    instances.machines.changed(machineId).then(
+      (free) => free && instances.wake(),
+      (thrown: unknown) =>
+        log.error({ machine: machineId, error: asCodedError(thrown).message }, 'the holder was not told'),
+    );
+  });
+  // Before anything acts: a database that came back older than it was is compared with the devices first.
+  await restore.begin();
+  instances.lead('reconcile');
+  instances.lead('prune');
+  await instances.start();
   const recovered = await operations.recover();
 
   const poller = new PowerPoller({
@@ -279,11 +429,31 @@ export async function startService({
     log,
     metrics,
     events,
+    watch,
     read: (machine, signal) => world.power.poll(machine, signal),
+    holds: (id) => instances.machines.keeps(id),
     settings: pollSettings(milliseconds(config.power.pollInterval / config.timings.scale)),
   });
   world.power.onReached((id) => poller.answered(id));
   await poller.start();
+  const deviceChecks = new DeviceChecks({
+    storage,
+    clock,
+    log,
+    ports: world.ports,
+    watch,
+    settings: quarantineRules,
+  });
+  deviceChecks.start();
+  const quarantines = new Quarantines({
+    world,
+    machines,
+    switchTypes,
+    onLifted: (subject) => {
+      watch.forgive(subject);
+      if (subject.kind === 'bmc') poller.answered(subject.name as MachineId);
+    },
+  });
 
   // CloudStack's door: one link per machine.
   const reportMaxAge = milliseconds(config.power.reportMaxAge / config.timings.scale);
@@ -292,11 +462,14 @@ export async function startService({
     log,
     commands: new AgentOperations({
       operations,
+      timeline,
+      clock,
       machines,
       cloud: config.cloudstack.name,
       destroyPatience: timings.destroyDeadline,
     }),
-    powerReport: (id) => machines.observedPowerReport(id as MachineId, reportMaxAge),
+    powerReport: async (id) =>
+      restore.closed ? null : machines.observedPowerReport(id as MachineId, reportMaxAge),
     saveHostId: (id, hostId) => machines.saveHostId(id as MachineId, hostId.toString()),
     forgetPlace: async (id) => {
       const code = await forgetPlace(storage, clock, id as MachineId);
@@ -356,7 +529,10 @@ export async function startService({
   const link = async (id: MachineId): Promise<void> => {
     const machine = await storage.run((tx) => tx.machines.find(id));
     const mine = machine?.cloudPlace?.cloud === config.cloudstack.name;
-    const host = machine && mine && endpoint ? cloudHost(machine, endpoint, version) : null;
+    const host =
+      machine && mine && endpoint && instances.machines.keeps(id)
+        ? cloudHost(machine, endpoint, version)
+        : null;
     if (host) await agents.add(host);
     else await agents.remove(id);
   };
@@ -365,7 +541,10 @@ export async function startService({
       log.error({ machine: id, error: asCodedError(thrown).message }, 'agent link not made'),
     );
   };
-  for (const machine of await machines.list()) await link(machine.id);
+  events.on('lease', ({ machineId }) => relink(machineId));
+  for (const machine of await machines.list())
+    if (instances.machines.holds(machine.id)) await link(machine.id);
+  instances.watch();
   events.on('machine', ({ machineId }) => relink(machineId));
   events.on('operation', (operation) => {
     if (operation.kind === 'commission' && operation.state === 'done') relink(operation.machineId);
@@ -382,6 +561,8 @@ export async function startService({
   events.on('machine', () => directHosts.invalidate());
   const directCommands = new AgentOperations({
     operations,
+    timeline,
+    clock,
     machines,
     cloud: config.cloudstack.name,
     door: 'cloudstack-direct',
@@ -403,13 +584,21 @@ export async function startService({
             execute: (id, entry) => executeCommand(id, entry, directCommands, log),
             power: async (id) => {
               const busy = await storage.run((tx) => tx.journal.active(id as MachineId));
+              if (restore.closed) return { report: null };
+              if (farPower.has(id as MachineId)) {
+                const report = await machines.powerReport(id as MachineId);
+                return busy || report ? { report } : null;
+              }
               if (!busy && !world.power.observed(id as MachineId, reportMaxAge)) return null;
               return { report: await machines.observedPowerReport(id as MachineId, reportMaxAge) };
             },
             clock,
             log,
+            failures: limits.failures,
+            bodyBudget: limits.budgets().known,
+            settings: { bodyTimeout: config.limits.bodyTimeout },
           }),
-          { tls: directTls, keepAliveTimeout: seconds(65) },
+          { ...limitsOf('direct'), tls: directTls, keepAliveTimeout: seconds(65) },
         )
       : null;
   const directUrl = directServer && (await listen(directServer, direct.host, direct.port));
@@ -417,26 +606,47 @@ export async function startService({
   // MAAS's clients: people and programs that allocate machines for themselves.
   const maasServer = config.maas.enabled
     ? createWebServer(
-        maasDoor({
-          storage,
-          operations,
-          machines,
-          allocations,
-          pools,
-          keys,
-          users,
-          images,
-          power: world.power,
-          engines,
-          clock,
-          log,
-          settings: config.maas,
-        }),
-        { tls: maasTls, keepAliveTimeout: seconds(65) },
+        closedDoor(
+          () => restore.refuse(),
+          maasDoor(
+            {
+              storage,
+              operations,
+              machines,
+              allocations,
+              pools,
+              keys,
+              users,
+              images,
+              power: world.power,
+              engines,
+              clock,
+              log,
+              settings: config.maas,
+            },
+            {
+              failures: limits.failures,
+              requests: new RateLimit(clock, limits.requests),
+              budgets: limits.budgets(),
+              limits: { bodyTimeout: config.limits.bodyTimeout },
+            },
+          ),
+        ),
+        { ...limitsOf('maas'), tls: maasTls, keepAliveTimeout: seconds(65) },
       )
     : null;
   const maasUrl = maasServer && (await listen(maasServer, config.maas.host, config.maas.port));
 
+  const { interval: pruneInterval, ...retention } = config.retention;
+  const pruner = new Pruner({
+    storage,
+    clock,
+    log,
+    metrics,
+    retention,
+    interval: pruneInterval,
+    mayRun: () => instances.leads('prune'),
+  });
   const admin = adminApp({
     access,
     keys,
@@ -444,9 +654,14 @@ export async function startService({
     machines,
     operations,
     racks,
+    quarantines,
     images,
     ports: world.ports,
+    survey,
+    restore,
     storage,
+    instances,
+    pruner,
     agents,
     bmcs: { power: world.power, reportMaxAge, polling: (id) => poller.status(id) },
     certificate: () => credentials?.status() ?? null,
@@ -457,9 +672,13 @@ export async function startService({
     clock,
     log,
     version,
+    bodyTimeout: config.limits.bodyTimeout,
+    bodyBudget: limits.budgets().known,
+    requests: new RateLimit(clock, limits.requests),
   });
   // An image of a hundred gigabytes takes its time; and a client must not send into a connection that is just being closed.
   const adminServer = createWebServer(admin, {
+    ...limitsOf('admin'),
     tls: adminTls,
     requestTimeout: minutes(12 * 60),
     keepAliveTimeout: seconds(65),
@@ -468,8 +687,36 @@ export async function startService({
   consoles.attach(adminServer);
   const adminUrl = await listen(adminServer, config.http.host, config.http.port);
   provisioning?.start();
+  pruner.start();
   for (const files of tlsFiles) files.watch();
-  log.info({ adminUrl, bootUrl, maasUrl, recovered }, 'csbm is up');
+  const { certificateWarning, freeDisk, slowDatabase } = config.survey;
+  const listeners = { admin: adminTls, boot: bootTls, direct: directTls, maas: maasTls };
+  surroundings.push(
+    restoreCheck(() => restore.report()),
+    databaseCheck(storage, clock, slowDatabase),
+    diskCheck(
+      [
+        config.stateDir,
+        config.provisioning.imageDir,
+        ...(config.store.type === 'sqlite' ? [dirname(config.store.file)] : []),
+      ],
+      { percent: freeDisk, bytes: 5 * 1024 ** 3 },
+    ),
+    ...(config.secrets.key ? [] : [keyFileCheck(config.secrets.keyFile)]),
+    ...Object.entries(listeners).flatMap(([name, files]) =>
+      files
+        ? [listenerCheck(`the listener ${name}`, () => files.material.cert, clock, certificateWarning)]
+        : [],
+    ),
+    linksCheck(() => agents.statuses(), clock, config.survey.checkTimeout),
+    ...(credentials ? [cloudCertificateCheck(() => credentials.status())] : []),
+    ...(reconciler ? [cloudApiCheck(() => reconciler.last)] : []),
+    ...(provisioning ? [provisioningCheck(() => provisioning.status)] : []),
+    bootServiceCheck(bootUrl),
+    ...maasEngines.map(engineCheck),
+  );
+  await instances.announce(adminUrl);
+  log.info({ adminUrl, bootUrl, directUrl, maasUrl, recovered, instance: instances.id }, 'csbm is up');
 
   return {
     adminUrl,
@@ -478,15 +725,19 @@ export async function startService({
     maasUrl,
     adminTokenFile,
     inside: { storage, operations, allocations, profiles, pools },
+    gone: instances.gone,
     reload: () => {
       for (const files of tlsFiles) files.look();
     },
     stop: async () => {
       for (const files of tlsFiles) files.stop();
+      await instances.drain();
+      await operations.drain();
       await Promise.all([agents.stop(), reconciler?.stop(), issuer?.stop()]);
       watching.abort(new Error('the service stops'));
       await watched;
-      await Promise.all([poller.stop(), consoles.close()]);
+      await Promise.all([survey.stop(), restore.stop(), pruner.stop()]);
+      await Promise.all([poller.stop(), deviceChecks.stop(), consoles.close()]);
       await provisioning?.stop();
       await Promise.all([
         close(adminServer),
@@ -497,18 +748,27 @@ export async function startService({
       await sender?.close();
       await images.stop();
       await operations.stop();
+      await instances.machines.releaseAll();
       await Promise.all([world.power.close(), world.ports.close()]);
+      await watch.settled();
+      await timeline.close();
+      // The last that is stored in its name: that it is gone.
+      storage.fenceBy(null);
+      await instances.leave();
       await storage.close();
       log.info('csbm is down');
     },
   };
 }
 
-function databaseOf({ store: { type, file, mariadb } }: Config) {
+function databaseOf({ store: { type, file, mariadb }, timings }: Config) {
   if (type === 'sqlite') return { type, file } as const;
   const { socket, host, port, tls, ...settings } = mariadb;
   const place = socket === undefined ? { host, port, tls: tls.enabled ? tls : null } : { socket };
-  return { type, place, ...settings } as const;
+  // A process that froze holds up nobody any more by the time it is declared gone.
+  // Not below what a busy machine may keep a living process waiting, however fast the floor runs.
+  const idleTransaction = milliseconds(Math.max(5_000, (timings.leaseTtl / timings.scale) * 0.6));
+  return { type, place, idleTransaction, ...settings } as const;
 }
 
 function cloudApi(config: Config, clock: Clock, log: Log): ApiClient | null {

@@ -1,10 +1,15 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { parseMac } from '../../plugin-api/index.ts';
+import { Semaphore } from '../../src/kernel/concurrency/semaphore.ts';
 import { LabFloor, type LabFloorOptions } from '../floor/index.ts';
 import { makeLabImage } from '../machine/index.ts';
-import { LabManagementServer } from '../management-server/lab-management-server.ts';
+import {
+  LabManagementServer,
+  type LabManagementServerOptions,
+} from '../management-server/lab-management-server.ts';
 import type { LabInstance, LabNic } from '../management-server/commands.ts';
 import { AdminClient } from './admin-client.ts';
 import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
@@ -23,6 +28,8 @@ export interface StageOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** More timings for its configuration. */
   readonly timings?: Readonly<Record<string, string>>;
+  /** More sections for its configuration. */
+  readonly sections?: Readonly<Record<string, unknown>>;
   /** The service's default erase grade; default quick. */
   readonly eraseGrade?: 'quick' | 'full' | 'secure';
   /** Seconds between two pings of a host; default a minute of the floor's life. */
@@ -45,6 +52,13 @@ export interface StageOptions {
 /** A service that somebody started. */
 export type RunningService = Pick<ServiceProcess, 'adminUrl' | 'bootUrl' | 'maasUrl' | 'exited' | 'stop'>;
 
+function cloudOptions({ pingInterval, speed = 20, cloudLog }: StageOptions): LabManagementServerOptions {
+  return {
+    pingInterval: pingInterval ?? Math.max(1, Math.round(60 / speed)),
+    ...(cloudLog && { log: cloudLog }),
+  };
+}
+
 /** VLANs of the floor's tenants, and the addresses that CloudStack allots there. */
 export const redVlan = 200;
 export const blueVlan = 300;
@@ -56,8 +70,9 @@ export const blueVlan = 300;
 export class Stage {
   readonly directory: string;
   readonly floor: LabFloor;
-  readonly cloud: LabManagementServer;
   readonly #options: StageOptions;
+  readonly #cloudAddress: { readonly host: string; readonly port: number };
+  #cloud: LabManagementServer;
   #service: RunningService | null = null;
   #admin: AdminClient | null = null;
   #upstream: Upstream | null = null;
@@ -74,10 +89,7 @@ export class Stage {
       speed,
       ...options.floor,
     });
-    const cloud = new LabManagementServer({
-      pingInterval: options.pingInterval ?? Math.max(1, Math.round(60 / speed)),
-      ...(options.cloudLog && { log: options.cloudLog }),
-    });
+    const cloud = new LabManagementServer(cloudOptions(options));
     await cloud.start();
     const stage = new Stage(options, floor, cloud);
     stage.#writeFiles();
@@ -88,7 +100,36 @@ export class Stage {
     this.#options = options;
     this.directory = options.directory;
     this.floor = floor;
-    this.cloud = cloud;
+    this.#cloud = cloud;
+    this.#cloudAddress = cloud.address;
+  }
+
+  /** The management server of the moment. */
+  get cloud(): LabManagementServer {
+    return this.#cloud;
+  }
+
+  /** The management server dies; another one of its cluster is at the same address after `pause` milliseconds. */
+  async replaceCloud(pause = 0): Promise<void> {
+    const { authority, cluster, mgmtId } = this.#cloud;
+    const old = this.#cloud;
+    const next = new LabManagementServer({
+      ...cloudOptions(this.#options),
+      ...this.#cloudAddress,
+      authority,
+      cluster,
+      mgmtId: mgmtId + 1n,
+    });
+    this.#cloud = next;
+    await old.stop();
+    if (pause > 0) await delay(pause);
+    await next.start();
+  }
+
+  /** A service that somebody else started with this stage's configuration: from now on what is asked is asked there. */
+  adopt(service: RunningService): void {
+    this.#service = service;
+    this.#admin = new AdminClient(service.adminUrl, readFileSync(this.tokenFile, 'utf8').trim());
   }
 
   get service(): RunningService {
@@ -135,14 +176,17 @@ export class Stage {
     this.#admin = new AdminClient(service.adminUrl, readFileSync(this.tokenFile, 'utf8').trim());
   }
 
-  /** Uploads the rack config and the image, enrols every machine and commissions it. */
-  async furnish(grade: 'quick' | 'full' = 'full'): Promise<void> {
+  /** Uploads the rack config and the image, enrols every machine and commissions it, so many at once. */
+  async furnish(grade: 'quick' | 'full' = 'full', atOnce = this.floor.machines.length): Promise<void> {
     await this.admin.call('PUT', '/rack-config', this.floor.rackConfig());
     if (!this.#upstream) await this.#addImage();
     const names = this.floor.machines.map(({ machine }) => machine.name);
-    await Promise.all(names.map((name) => this.enrol(name)));
+    const lane = new Semaphore(atOnce);
+    await Promise.all(names.map((name) => lane.run(() => this.enrol(name))));
     await Promise.all(
-      names.map((name) => this.admin.operation('POST', `/machines/${name}/commission`, { grade })),
+      names.map((name) =>
+        lane.run(() => this.admin.operation('POST', `/machines/${name}/commission`, { grade })),
+      ),
     );
   }
 
@@ -253,7 +297,7 @@ export class Stage {
   }
 
   #writeConfig(bootPort: number): void {
-    const { host, port } = this.cloud.address;
+    const { host, port } = this.#cloudAddress;
     const { upstream, maas } = this.#options;
     const lines = [
       `stateDir: ${JSON.stringify(path.join(this.directory, 'state'))}`,
@@ -283,12 +327,22 @@ export class Stage {
   #commonConfig(): readonly string[] {
     const speed = this.#options.speed ?? 20;
     // IPMI answers do not come faster on a fast floor: a lost session must still be noticed within these.
-    const timings = { scale: String(speed), powerOff: '2m', powerOn: '2m', ...this.#options.timings };
+    const timings = {
+      scale: String(speed),
+      // IPMI answers and two busy cores do not get faster either.
+      ...{ powerOff: '2m', powerOn: '2m', leaseTtl: '4m', leaseHeartbeat: '20s' },
+      ...this.#options.timings,
+    };
     return [
       'http: { port: 0 }',
+      // All machines of a floor come from one address, and twenty times as often as real ones.
+      'limits: { connectionsPerAddress: 4096, bootsPerSecond: 0 }',
       `erase: { defaultGrade: ${this.#options.eraseGrade ?? 'quick'} }`,
       'log: { level: debug }',
-      `power: { settings: { pollEvery: ${1_000 / speed}, repeatAfter: ${10_000 / speed}, idleAfter: ${20_000 / speed}, busyPause: ${1_000 / speed}, slotPause: ${5_000 / speed}, answerTimeouts: [300, 600, 900], onceTimeout: 1000 } }`,
+      `power: { settings: { pollEvery: ${1_000 / speed}, repeatAfter: ${10_000 / speed}, idleAfter: ${20_000 / speed}, busyPause: ${1_000 / speed}, slotPause: ${5_000 / speed}, answerTimeouts: ${speed > 1 ? '[300, 600, 900]' : '[1000, 2000, 3000]'}, onceTimeout: 1000 } }`,
+      ...Object.entries(this.#options.sections ?? {}).map(
+        ([key, value]) => `${key}: ${JSON.stringify(value)}`,
+      ),
       'timings:',
       ...Object.entries(timings).map(([key, value]) => `  ${key}: ${value}`),
     ];

@@ -15,6 +15,7 @@ export function whatToTry(stage: Stage, folder: string): string[] {
     `   export CSBM_URL=${stage.service.adminUrl} CSBM_TOKEN_FILE=${stage.tokenFile}`,
     '   bin/csbm machine list                 # the three servers',
     '   bin/csbm operation list               # everything that was done to them; show ID tells each step',
+    '   bin/csbm timeline server-3            # what happened to it, from the first command on',
     '   bin/csbm machine ports server-3       # switch ports: wanted and observed',
     '   bin/csbm machine stop server-3        # take the neighbour down',
     '',

@@ -28,6 +28,8 @@ export interface LabFloorOptions {
   readonly machines?: number;
   /** Default 2: NIC n is cabled to switch n. */
   readonly nicsPerMachine?: number;
+  /** So many machines are cabled to two switches, the next ones to the next two; default all to the same. */
+  readonly machinesPerPair?: number;
   /** Tenant networks of the virtual router; default two tenants, VLANs 200 and 300. */
   readonly networks?: readonly TenantNetwork[];
   /** Where machines boot: an explicit VLAN (default 100), or the switches' default VLAN. */
@@ -281,7 +283,7 @@ function switchOptions(n: number, options: LabFloorOptions, password: string): L
   return {
     name: `tor-${n}`,
     ports: [
-      `Te 1/1-1/${Math.max(8, portNumber(options.machines ?? 4, (options.nicsPerMachine ?? 2) - 1, options))}`,
+      `Te 1/1-1/${Math.max(8, portNumber(machinesOfPair(options), (options.nicsPerMachine ?? 2) - 1, options))}`,
     ],
     uplinks: uplinksOf(n - 1, options.switches ?? 2),
     ...(provisioning === 'default-vlan' ? {} : { uplinkVlans: [provisioning.vlan] }),
@@ -311,7 +313,7 @@ function machineOptions(
       name: `eth${nic}`,
       mac: mac(nic),
       place: {
-        switch: switches[nic % switches.length]!.name,
+        switch: switchOf(n, nic, switches, options).name,
         port: `TenGigabitEthernet 1/${portNumber(n, nic, options)}`,
       },
     })),
@@ -322,9 +324,25 @@ function machineOptions(
   };
 }
 
-/** Of NIC `nic` of machine `n`: NICs beyond the number of switches take a further block of ports. */
+function switchOf(
+  n: number,
+  nic: number,
+  switches: readonly LabSwitch[],
+  { machinesPerPair }: LabFloorOptions,
+): LabSwitch {
+  if (machinesPerPair === undefined) return switches[nic % switches.length]!;
+  return switches[2 * Math.floor((n - 1) / machinesPerPair) + (nic % 2)]!;
+}
+
+function machinesOfPair({ machines = 4, machinesPerPair = machines }: LabFloorOptions): number {
+  return Math.min(machines, machinesPerPair);
+}
+
+/** Of NIC `nic` of machine `n`: NICs beyond the number of its switches take a further block of ports. */
 function portNumber(n: number, nic: number, options: LabFloorOptions): number {
-  return n + Math.floor(nic / (options.switches ?? 2)) * (options.machines ?? 4);
+  const count = machinesOfPair(options);
+  const switches = options.machinesPerPair === undefined ? (options.switches ?? 2) : 2;
+  return ((n - 1) % count) + 1 + Math.floor(nic / switches) * count;
 }
 
 /** The switch's own state, read again only after a change of it: floods look at every port. */

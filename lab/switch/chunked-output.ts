@@ -1,6 +1,8 @@
 /** How output is cut into pieces on its way: readers must not depend on it. */
 export type Chunking =
   | 'whole'
+  /** What is written without a pause goes in one piece, as an SSH server reads it from a terminal: `whole` sends each letter of an echo alone. */
+  | 'gathered'
   /** Every prompt comes in two pieces. */
   | 'split-prompt'
   /** Pieces of 1 to 40 bytes, cut anywhere, also within a character. */
@@ -13,6 +15,7 @@ export class ChunkedOutput {
   readonly #write: (bytes: Buffer) => void;
   readonly #chunking: Chunking;
   #random: number;
+  #gathered: Buffer[] = [];
 
   constructor(write: (bytes: Buffer) => void, chunking: Chunking) {
     this.#write = write;
@@ -33,6 +36,11 @@ export class ChunkedOutput {
   }
 
   bytes(bytes: Buffer): void {
+    if (this.#chunking === 'gathered') {
+      if (this.#gathered.length === 0) setImmediate(() => this.flush());
+      this.#gathered.push(bytes);
+      return;
+    }
     if (typeof this.#chunking === 'string') {
       this.#write(bytes);
       return;
@@ -42,6 +50,13 @@ export class ChunkedOutput {
       this.#write(bytes.subarray(at, at + size));
       at += size;
     }
+  }
+
+  /** Sends what was gathered. */
+  flush(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    if (gathered.length > 0) this.#write(Buffer.concat(gathered));
   }
 
   /** A small linear congruential generator, so that a run can be repeated. */

@@ -255,6 +255,7 @@ export class SshFace {
     signal.addEventListener('abort', () => editor.close(), { once: true });
     const end = (how: 'goodbye' | 'broken'): void => {
       if (how === 'broken') return broken();
+      output.flush();
       // Disconnecting at once would make clients drop output that is still on its way.
       channel.once('close', () => client.end());
       channel.exit(0);

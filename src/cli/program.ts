@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Terminal } from './terminal.ts';
+import { version } from './version.ts';
 
 interface Verb {
   readonly name: string;
@@ -23,6 +23,11 @@ const verbs: readonly Verb[] = [
     load: async (terminal) => (await import('./admin/status.ts')).statusCommand(terminal),
   },
   {
+    name: 'doctor',
+    summary: 'what a person should look at: asks every BMC and every switch, changes nothing',
+    load: async (terminal) => (await import('./admin/doctor.ts')).doctorCommand(terminal),
+  },
+  {
     name: 'machine',
     summary: 'physical servers: enrol, see, start, stop, destroy, withhold',
     load: async (terminal) => (await import('./admin/machine.ts')).machineCommand(terminal),
@@ -42,6 +47,16 @@ const verbs: readonly Verb[] = [
     name: 'rack',
     summary: 'the rack config: check, upload, show',
     load: async (terminal) => (await import('./admin/rack.ts')).rackCommand(terminal),
+  },
+  {
+    name: 'quarantine',
+    summary: 'machines, ports, switches and BMCs that are withheld: see, add, lift',
+    load: async (terminal) => (await import('./admin/quarantine.ts')).quarantineCommand(terminal),
+  },
+  {
+    name: 'instance',
+    summary: 'the processes of the service that share its database',
+    load: async (terminal) => (await import('./admin/instance.ts')).instanceCommand(terminal),
   },
   {
     name: 'image',
@@ -69,6 +84,16 @@ const verbs: readonly Verb[] = [
     load: async (terminal) => (await import('./admin/status.ts')).alarmsCommand(terminal),
   },
   {
+    name: 'timeline',
+    summary: 'what happened to a machine: commands, steps, ports, BMC, engine, alarms',
+    load: async (terminal) => (await import('./admin/timeline.ts')).timelineCommand(terminal),
+  },
+  {
+    name: 'prune',
+    summary: 'remove now what is older than its retention',
+    load: async (terminal) => (await import('./admin/timeline.ts')).pruneCommand(terminal),
+  },
+  {
     name: 'metrics',
     summary: 'the metrics of the service, as Prometheus reads them',
     load: async (terminal) => (await import('./admin/status.ts')).metricsCommand(terminal),
@@ -77,6 +102,16 @@ const verbs: readonly Verb[] = [
     name: 'config',
     summary: 'the file csbm.yaml: check it, show what can be written there',
     load: async (terminal) => (await import('./direct/config.ts')).configCommand(terminal),
+  },
+  {
+    name: 'backup',
+    summary: 'write the whole database into a file, also while the service runs',
+    load: async (terminal) => (await import('./direct/backup.ts')).backupCommand(terminal),
+  },
+  {
+    name: 'restore',
+    summary: 'put a backup in the place of the database; see what differs then, and accept it',
+    load: async (terminal) => (await import('./direct/restore.ts')).restoreCommand(terminal),
   },
   {
     name: 'power',
@@ -134,13 +169,4 @@ export async function csbmProgram(terminal: Terminal, args?: readonly string[]):
     program.addCommand(command);
   }
   return program;
-}
-
-/** Of the package, which lies one folder higher when it is built. */
-function version(): string {
-  for (let folder = new URL('./', import.meta.url); ; folder = new URL('../', folder)) {
-    const file = new URL('package.json', folder);
-    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-    if (folder.pathname === '/') return 'unknown';
-  }
 }

@@ -5,12 +5,16 @@ import { cloudstackSection } from './section/cloudstack.ts';
 import { deploySection } from './section/deploy.ts';
 import { eraseSection } from './section/erase.ts';
 import { httpSection } from './section/http.ts';
+import { limitsSection } from './section/limits.ts';
 import { logSection } from './section/log.ts';
 import { maasSection } from './section/maas.ts';
 import { powerSection } from './section/power.ts';
 import { provisioningSection } from './section/provisioning.ts';
+import { quarantineSection } from './section/quarantine.ts';
+import { retentionSection } from './section/retention.ts';
 import { secretsSection } from './section/secrets.ts';
 import { storeSection } from './section/store.ts';
+import { surveySection } from './section/survey.ts';
 import { switchSection } from './section/switch.ts';
 import { timingsSection } from './section/timings.ts';
 import { settingFacts } from './setting.ts';
@@ -36,10 +40,14 @@ export const configSchema = z.strictObject({
   maas: maasSection.prefault({}),
   power: powerSection.prefault({}),
   switch: switchSection.prefault({}),
+  survey: surveySection.prefault({}),
   erase: eraseSection.prefault({}),
+  quarantine: quarantineSection.prefault({}),
   provisioning: provisioningSection,
   deploy: deploySection.prefault({}),
   timings: timingsSection.prefault({}),
+  limits: limitsSection.prefault({}),
+  retention: retentionSection.prefault({}),
   log: logSection.prefault({}),
   admin: adminSection,
 });

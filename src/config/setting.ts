@@ -75,6 +75,21 @@ export function port(meaning: string, fallback: number): z.ZodDefault<z.ZodInt> 
     .register(settingFacts, { kind: 'whole number', meaning, default: String(fallback) });
 }
 
+export function wholeNumber(
+  meaning: string,
+  fallback: number,
+  min = 1,
+  max = 1_000_000,
+): z.ZodDefault<z.ZodInt> {
+  const remedy = `write a whole number from ${min} to ${max}`;
+  return z
+    .int(remedy)
+    .min(min, remedy)
+    .max(max, remedy)
+    .default(fallback)
+    .register(settingFacts, { kind: 'whole number', meaning, default: String(fallback) });
+}
+
 export function factor(meaning: string, fallback: number): z.ZodDefault<z.ZodNumber> {
   const remedy = 'write a number above 0, for example 20';
   return z

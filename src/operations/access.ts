@@ -7,6 +7,7 @@ import { parseScope, wholeScope } from '../core/access/scope.ts';
 import type { Storage, Tx } from '../core/storage/storage.ts';
 import { FailureLimit, type FailureLimitOptions } from '../kernel/concurrency/failure-limit.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { Throttled } from '../kernel/errors/throttled.ts';
 import { newToken } from '../kernel/ids/ids.ts';
 import { hashNewPassword } from './password-hash.ts';
 
@@ -121,8 +122,7 @@ export class Access {
   refuseThrottled(source: string): void {
     const wait = this.#failures.wait(source);
     if (wait > 0)
-      throw new ServiceError({
-        code: 'access.throttled',
+      throw new Throttled('access.throttled', wait, {
         what: `too many wrong credentials came from ${source}`,
         remedy: `correct the token, and try again in ${Math.ceil(wait / 1_000)} s`,
       });

@@ -1,15 +1,16 @@
 import { CodedError, type EraseGrade } from '../../plugin-api/index.ts';
-import type { Asker } from '../core/access/principal.ts';
+import { requesterOf, type Asker } from '../core/access/principal.ts';
 import { authoriseOn } from '../core/access/rights.ts';
 import { userClaimId, type Claim } from '../core/claim/claim.ts';
 import type { Machine, MachineId } from '../core/machine/machine.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
-import { refuseHidden, refuseStranger } from './claims.ts';
+import { beginClaim, refuseHidden, refuseStranger } from './claims.ts';
 import { quarantine, requireMachine } from './machine-state.ts';
 import { Machines } from './machines.ts';
 import type { Operations, Submitted } from './operations.ts';
 import type { Pools } from './pools.ts';
 import { profileOf } from './profiles.ts';
+import { refuseWithheld } from './quarantine/withhold.ts';
 import { refuseUnready, resolveStart, type StartOrder } from './start.ts';
 import type { World } from './world.ts';
 
@@ -59,6 +60,7 @@ export class Allocations {
       refuseHidden(by, machine, claim);
       if (claim) throw taken(machine, claim);
       refuseUnready(machine);
+      await refuseWithheld(tx, machine);
       if (await tx.journal.active(id))
         throw new ServiceError({
           code: 'operation.conflict',
@@ -66,15 +68,15 @@ export class Allocations {
           where: machine.hostname,
         });
       await this.#pools.refuseDoor(tx, machine, 'maas');
-      await tx.claims.insert({
+      const claimed = {
         machineId: id,
         holder: 'user',
         externalId: userClaimId(by.principal, id),
         owner: by.principal,
         instanceUuid: null,
         since: clock.now(),
-        version: 1,
-      });
+      } as const;
+      await beginClaim(tx, claimed, { who: requesterOf(by) });
       const { agentName } = options;
       if (agentName !== undefined && agentName !== '')
         await tx.profiles.save({ ...(await profileOf(tx, id)), agentName });
@@ -206,18 +208,19 @@ export class Allocations {
       retry: 'operator',
       what: `${by.principal}: ${comment.trim() || 'marked broken'}`,
     });
-    await this.#world.storage.run((tx) => quarantine(tx, this.#world, id, error, false));
+    await this.#world.storage.run((tx) => quarantine(tx, this.#world, id, error, false, by.principal));
     this.#world.events.emit('machine', { machineId: id });
     if (claim) await this.#destroy(machine, claim, by, undefined);
   }
 
   /**
    * Ends the withholding; a machine without proof of clean disks is erased before it is ready.
-   * @throws ServiceError `machine.state` where it is not withheld, `operation.fenced`, `request.forbidden` for a user
+   * @throws ServiceError `machine.state` where it is not withheld, `machine.quarantined` where only a device that it needs is, `operation.fenced`, `request.forbidden` for a user
    */
   async markFixed(id: MachineId, by: Asker): Promise<void> {
     const { machine, claim } = await this.#find(id, by, 'machine.withhold');
-    if (!machine.quarantine)
+    if (!machine.quarantine) {
+      await this.#world.storage.run((tx) => refuseWithheld(tx, machine));
       throw new ServiceError({
         code: 'machine.state',
         retry: 'never',
@@ -225,6 +228,7 @@ export class Allocations {
         where: machine.hostname,
         remedy: 'none needed',
       });
+    }
     const lifted = await new Machines(this.#world).lift(id, by);
     this.#world.events.emit('machine', { machineId: id });
     if (claim || lifted.state !== 'failed') return;

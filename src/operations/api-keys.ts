@@ -16,7 +16,8 @@ const nonceLife = minutes(11);
 export class ApiKeys {
   readonly #storage: Storage;
   readonly #clock: Clock;
-  #nonceSweep = 0;
+  /** When nonces were last forgotten, by both clocks. */
+  #nonceSweep: { readonly wall: number; readonly monotonic: number } | null = null;
 
   constructor(storage: Storage, clock: Clock) {
     this.#storage = storage;
@@ -76,12 +77,21 @@ export class ApiKeys {
   takeNonce(tokenKey: string, nonce: string): Promise<boolean> {
     const now = this.#clock.now();
     return this.#storage.run(async (tx) => {
-      if (now - this.#nonceSweep > minutes(1)) {
-        this.#nonceSweep = now;
-        await tx.apiKeys.forgetNonces(now - nonceLife);
-      }
+      await this.#sweepNonces(tx, now);
       return tx.apiKeys.takeNonce(tokenKey, nonce, now);
     });
+  }
+
+  /**
+   * Forgets nonces that are older by both clocks: after a jump of the wall clock, forth and back, a request that was answered
+   * a minute ago must not be taken once more.
+   */
+  async #sweepNonces(tx: Tx, wall: number): Promise<void> {
+    const monotonic = this.#clock.monotonic();
+    const last = this.#nonceSweep;
+    if (last && monotonic - last.monotonic < nonceLife) return;
+    this.#nonceSweep = { wall, monotonic };
+    if (last) await tx.apiKeys.forgetNonces(Math.min(last.wall + 1, wall - nonceLife));
   }
 
   async #create(tx: Tx, principal: string, name: string, by: Asker): Promise<ApiKey> {

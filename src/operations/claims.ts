@@ -1,8 +1,9 @@
-import type { Asker } from '../core/access/principal.ts';
+import type { Asker, Requester } from '../core/access/principal.ts';
 import type { Claim } from '../core/claim/claim.ts';
 import type { Machine, MachineId } from '../core/machine/machine.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { recordEvent } from './timeline/record-event.ts';
 
 /** Whether the role acts on machines by holding them, and only so. */
 export function actsByHolding(by: Pick<Asker, 'role'>): boolean {
@@ -35,11 +36,45 @@ export function refuseHidden(by: Asker, machine: Machine, claim: Claim | null): 
     throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${machine.id}` });
 }
 
-/** Drops a claim, with what was said about the machine under it. One that is gone, or is another's, is left alone. */
-export async function endClaim(tx: Tx, machineId: MachineId, externalId: string): Promise<void> {
+/** Holds a machine. @throws `store.conflict` when it is claimed, or the external id holds another one. */
+export async function beginClaim(
+  tx: Tx,
+  claim: Omit<Claim, 'version'>,
+  { operationId, who }: { readonly operationId?: string; readonly who?: Requester } = {},
+): Promise<void> {
+  await tx.claims.insert({ ...claim, version: 1 });
+  const { machineId, externalId, owner, since } = claim;
+  const text = `claimed by ${externalId}${owner === '' ? '' : ` of ${owner}`}`;
+  const after = externalId;
+  await recordEvent(tx, {
+    at: since,
+    machineId,
+    operationId,
+    kind: 'claim',
+    text,
+    before: 'free',
+    after,
+    who,
+  });
+}
+
+/**
+ * Drops a claim, with what was said about the machine under it. One that is gone, or is another's, is left alone.
+ * @param at epoch milliseconds
+ * @param who asked for it, where no operation does it
+ */
+export async function endClaim(
+  tx: Tx,
+  machineId: MachineId,
+  externalId: string,
+  at: number,
+  who: Requester | null = null,
+): Promise<void> {
   const claim = await tx.claims.find(machineId);
   if (claim?.externalId !== externalId) return;
   await tx.claims.delete(machineId, externalId);
+  const text = `the claim of ${externalId} ends`;
+  await recordEvent(tx, { at, machineId, kind: 'claim', text, before: externalId, after: 'free', who });
   if (claim.holder !== 'user') return;
   const profile = await tx.profiles.find(machineId);
   if (!profile) return;

@@ -9,7 +9,7 @@ import type { Machine } from '../core/machine/machine.ts';
 import { describePlace } from '../core/rack/wiring.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
-import { moveMachine, quarantine } from './machine-state.ts';
+import { moveMachine, quarantine, readyAgain } from './machine-state.ts';
 import { bmcTarget } from './power/power-service.ts';
 import { enginePhase, orderId } from './steps/engine-phase.ts';
 import { erasePhase } from './steps/erase-phase.ts';
@@ -69,10 +69,7 @@ export const commission: StepList = {
                     },
                   }
                 : undefined;
-            await moveMachine(tx, run.operation.machineId, 'ready', {
-              quarantine: null,
-              ...(clean && { clean }),
-            });
+            await readyAgain(tx, run.world, run.operation.machineId, 'commissioned', clean && { clean });
           },
         }),
       undo: { none: 'it is the last step' },

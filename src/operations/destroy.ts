@@ -158,7 +158,7 @@ function finish(): Step<DestroyContext> {
 async function endTenancy(tx: Tx, run: Run): Promise<void> {
   const { machineId } = run.operation;
   const claim = await tx.claims.find(machineId);
-  if (claim) await endClaim(tx, machineId, claim.externalId);
+  if (claim) await endClaim(tx, machineId, claim.externalId, run.world.clock.now());
   const deployment = await tx.deployments.current(machineId);
   if (deployment)
     await tx.deployments.update({ ...deployment, state: 'ended', endedAt: run.world.clock.now() });

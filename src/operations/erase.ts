@@ -1,6 +1,6 @@
 import type { EraseGrade, JsonObject } from '../../plugin-api/index.ts';
 import { done, type StepList } from './journal/step.ts';
-import { moveMachine, quarantine } from './machine-state.ts';
+import { moveMachine, quarantine, readyAgain } from './machine-state.ts';
 import { erasePhase } from './steps/erase-phase.ts';
 import { provisioningWishes, settlePorts } from './steps/port-steps.ts';
 import { powerOff } from './steps/power-steps.ts';
@@ -27,7 +27,7 @@ export const erase: StepList = {
         done(`${(await run.machine()).hostname}: erased and ready`, {
           commit: async (tx) => {
             // The proof that a fence or a failed erase was waiting for.
-            await moveMachine(tx, run.operation.machineId, 'ready', { quarantine: null });
+            await readyAgain(tx, run.world, run.operation.machineId, 'erased, with evidence');
           },
         }),
       undo: { none: 'it is the last step' },

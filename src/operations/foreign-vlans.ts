@@ -22,12 +22,10 @@ export async function refuseForeignVlans(
   if (vlans.length === 0 || switches.length === 0) return;
   const fabrics = new Set(switches.map(({ fabric }) => fabric));
   await storage.run(async (tx) => {
-    const all = new Map((await tx.racks.switches()).map((at) => [at.name, at]));
-    const carrying = (await tx.ports.list()).flatMap((port) => {
-      const at = all.get(port.switch);
-      if (!at || !fabrics.has(at.fabric) || port.machineId === null || port.machineId === machine.id)
-        return [];
-      const vlan = tenantVlans(port, at).find((one) => vlans.includes(one));
+    const all = new Map((await tx.racks.switchesOf({ fabrics: [...fabrics] })).map((at) => [at.name, at]));
+    const carrying = (await tx.ports.tenantPorts([...all.keys()])).flatMap((port) => {
+      if (port.machineId === null || port.machineId === machine.id) return [];
+      const vlan = tenantVlans(port, all.get(port.switch)).find((one) => vlans.includes(one));
       return vlan === undefined ? [] : [{ vlan, machineId: port.machineId }];
     });
     const claims = await tx.claims.ofMachines([...new Set(carrying.map(({ machineId }) => machineId))]);

@@ -5,9 +5,10 @@ import {
   type MachineId,
   type MachineState,
 } from '../core/machine/machine.ts';
+import { ourselves } from '../core/quarantine/quarantine.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
-import { newSortableId } from '../kernel/ids/ids.ts';
+import { endQuarantine, enterQuarantine } from './quarantine/withhold.ts';
 import type { World } from './world.ts';
 
 /** @throws ServiceError `machine.unknown` */
@@ -35,30 +36,36 @@ export async function moveMachine(
   return tx.machines.update({ ...machine, ...patch, state: to });
 }
 
-/** Withholds a machine from new claims and tells a person why. */
+/** Withholds a machine from new claims and tells a person why. @param by principal who says so */
 export async function quarantine(
   tx: Tx,
   world: World,
   id: MachineId,
   error: CodedError,
   fenced: boolean,
+  by: string = ourselves,
 ): Promise<void> {
   const machine = await tx.machines.find(id);
   if (!machine) return;
-  const since = world.clock.now();
+  const { code, message: reason } = error;
   await tx.machines.update({
     ...machine,
-    quarantine: { code: error.code, reason: error.message, fenced, since },
+    quarantine: { code, reason, fenced, since: world.clock.now() },
   });
-  await tx.alarms.insert({
-    id: newSortableId('al', since),
-    at: since,
-    code: error.code,
-    machineId: id,
-    text: `${machine.hostname} is quarantined: ${error.message}`,
-  });
-  world.metrics.alarms.inc({ code: error.code });
-  world.log.error({ machine: machine.hostname, code: error.code, fenced }, 'machine quarantined');
+  const subject = { kind: 'machine', name: id } as const;
+  await enterQuarantine(tx, world, { subject, label: machine.hostname, code, reason, by, machineId: id });
+}
+
+/** Makes a machine ready that was proven clean, and so ends its quarantine if there is one. */
+export async function readyAgain(
+  tx: Tx,
+  world: World,
+  id: MachineId,
+  because: string,
+  patch: Partial<Machine> = {},
+): Promise<void> {
+  await moveMachine(tx, id, 'ready', { ...patch, quarantine: null });
+  await endQuarantine(tx, world, { kind: 'machine', name: id }, { by: ourselves, because });
 }
 
 /** Whether every port of the machine was read back shut by a fence. */

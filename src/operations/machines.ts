@@ -16,6 +16,7 @@ import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { newSystemId } from '../kernel/ids/ids.ts';
 import { moveMachine, quarantine } from './machine-state.ts';
+import { endQuarantine } from './quarantine/withhold.ts';
 import type { World } from './world.ts';
 
 /** What an administrator says about a machine. */
@@ -237,7 +238,7 @@ export class Machines {
       retry: 'operator',
       what: `${by.principal}: ${by.reason}`,
     });
-    await this.#world.storage.run((tx) => quarantine(tx, this.#world, id, error, false));
+    await this.#world.storage.run((tx) => quarantine(tx, this.#world, id, error, false, by.principal));
     return this.find(id);
   }
 
@@ -260,6 +261,8 @@ export class Machines {
     return storage.run(async (tx) => {
       const fresh = await tx.machines.find(id);
       if (!fresh) throw new ServiceError({ code: 'machine.unknown', what: `there is no machine ${id}` });
+      const subject = { kind: 'machine', name: id } as const;
+      await endQuarantine(tx, this.#world, subject, { by: by.principal, because: by.reason });
       const ready = fresh.state === 'failed' && fresh.clean !== null;
       return ready
         ? moveMachine(tx, id, 'ready', { quarantine: null })
@@ -301,6 +304,7 @@ export class Machines {
           where: machine.hostname,
         });
       await tx.machines.delete(id, machine.version);
+      for (const kind of ['machine', 'bmc'] as const) await tx.quarantines.forget({ kind, name: id });
     });
     this.#world.events.emit('machine', { machineId: id });
   }

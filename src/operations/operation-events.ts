@@ -8,6 +8,8 @@ export interface OperationEvents {
   step: StepRecord;
   /** A machine was enrolled, described anew, or forgotten. */
   machine: { readonly machineId: MachineId };
+  /** The machine is carried out for by this instance from now on, or not any more. */
+  lease: { readonly machineId: MachineId };
   /** The power of a machine was changed by somebody else: a button, another program, a shutdown from within. */
   power: { readonly machineId: MachineId; readonly state: PowerState };
   /** Something changed outside that the operation may wait for (a boot conversation, say). */

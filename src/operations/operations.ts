@@ -6,6 +6,7 @@ import { userClaimId, type Claim } from '../core/claim/claim.ts';
 import type { Machine, MachineId } from '../core/machine/machine.ts';
 import type { OperationKind, OperationRecord } from '../core/storage/journal-records.ts';
 import type { Tx } from '../core/storage/storage.ts';
+import { Mutex } from '../kernel/concurrency/mutex.ts';
 import { asCodedError, ServiceError } from '../kernel/errors/service-error.ts';
 import { newSortableId } from '../kernel/ids/ids.ts';
 import { arbitrate, subjectOf, type Contender } from './arbitration.ts';
@@ -20,6 +21,7 @@ import { listName, StepLists } from './journal/step-lists.ts';
 import { isFenced, moveMachine, requireMachine } from './machine-state.ts';
 import { plugNic, unplugNic, type NicOrder } from './nics.ts';
 import { reboot } from './reboot.ts';
+import type { RestoreMode } from './restore/restore-mode.ts';
 import { startFirst, startKnown, type StartOrder } from './start.ts';
 import { stop } from './stop.ts';
 import type { World } from './world.ts';
@@ -44,9 +46,9 @@ export type OperationRequest = {
 );
 
 export interface OperationsOptions {
-  /** Name of this process in leases. */
-  readonly owner: string;
   readonly defaultGrade: EraseGrade;
+  /** Keeps everything from being done while the database is an older state than it was, and counts what begins. */
+  readonly restore?: Pick<RestoreMode, 'closed' | 'refuse' | 'note'>;
   readonly hooks?: ExecutionHooks;
 }
 
@@ -56,12 +58,18 @@ export type Submitted =
   /** Nothing needed doing: the reason, for the answer. */
   | { readonly operation: null; readonly already: string };
 
+/** What a request came to, or the operation whose end it has to wait for before it is judged again. */
+type Judged = Submitted | { readonly behind: string };
+
 /** What a request came to as far as its first unit of work; `begun` null = somebody was faster. */
 interface Begun {
   readonly begun: Submitted | null;
   /** A claim went, without an operation. */
   readonly released?: true;
 }
+
+/** More machines than fail in the time in which an instance can die between a failed Start and its erase. */
+const failedAtOnce = 1_000;
 
 const lists = new StepLists()
   .add(startFirst)
@@ -79,11 +87,14 @@ export class Operations {
   readonly #world: World;
   readonly #runner: Runner;
   readonly #defaultGrade: EraseGrade;
+  readonly #turns = new Map<MachineId, Mutex>();
+  readonly #restore: OperationsOptions['restore'];
 
   constructor(world: World, options: OperationsOptions) {
     this.#world = world;
     this.#defaultGrade = options.defaultGrade;
-    this.#runner = new Runner(world, lists, options.owner, options.hooks);
+    this.#restore = options.restore;
+    this.#runner = new Runner(world, lists, options.hooks);
     world.events.on('operation', (operation) => {
       if (operation.endedAt !== null) this.#eraseIfLeftDirty(operation.machineId);
     });
@@ -100,10 +111,44 @@ export class Operations {
 
   /** Takes over what an earlier process left, and erases what failed Starts left. To be called once, at start. */
   async recover(): Promise<number> {
-    const taken = await this.#runner.recover();
+    if (this.#restore?.closed) return 0;
+    // Where there are several instances, operations come with their machines.
+    const taken = this.#world.instances.shared ? this.active : await this.#runner.recover();
     const machines = await this.#world.storage.run((tx) => tx.machines.list());
-    for (const machine of machines) if (machine.state === 'failed') this.#eraseIfLeftDirty(machine.id);
+    for (const { id, state } of machines)
+      if (state === 'failed' && this.#world.instances.machines.holds(id)) this.#eraseIfLeftDirty(id);
     return taken;
+  }
+
+  /** Machines are this instance's from now on: goes on with the operations there, and erases what failed Starts left. */
+  gained(ids: readonly MachineId[], operations: readonly OperationRecord[]): void {
+    if (this.#restore?.closed) return;
+    for (const operation of operations) this.#runner.adopt(operation);
+    const { storage, log } = this.#world;
+    const ours = new Set(ids);
+    storage
+      .run((tx) => tx.machines.page(null, failedAtOnce, { states: ['failed'] }))
+      .then(
+        (failed) => {
+          for (const { id } of failed) if (ours.has(id)) this.#eraseIfLeftDirty(id);
+        },
+        (thrown: unknown) =>
+          log.warn(
+            { error: asCodedError(thrown).message },
+            'failed machines that were taken over were not read',
+          ),
+      );
+  }
+
+  /** Sees what other instances ask for. */
+  async look(): Promise<void> {
+    if (this.#restore?.closed) return;
+    await this.#runner.look();
+  }
+
+  /** Begins nothing more; what runs ends, or comes to where another process can go on with it. */
+  drain(): Promise<void> {
+    return this.#runner.drain(this.#world.timings.drain);
   }
 
   stop(): Promise<void> {
@@ -116,8 +161,48 @@ export class Operations {
    * @throws ServiceError when it is refused: `access.scope`, `request.forbidden`, ...
    */
   async submit(request: OperationRequest): Promise<Submitted> {
+    this.#restore?.refuse();
+    // In the order in which they came: a Destroy that overtakes its Start finds nothing to do, and the Start goes on.
+    const first = await this.#inTurn(request.machineId, async () => {
+      await this.#authorise(request);
+      return this.#told(request, this.#judge(request));
+    });
+    let judged = first;
+    while ('behind' in judged) {
+      await this.#runner.ended(judged.behind);
+      judged = await this.#told(request, this.#judge(request));
+    }
+    return judged;
+  }
+
+  /** Commands for one machine, one after the other. */
+  async #inTurn<T>(machineId: MachineId, work: () => Promise<T>): Promise<T> {
+    const turn = this.#turns.get(machineId) ?? new Mutex();
+    this.#turns.set(machineId, turn);
+    try {
+      return await turn.run(work);
+    } finally {
+      if (turn.depth === 0) this.#turns.delete(machineId);
+    }
+  }
+
+  /** Writes what came of a command into the machine's timeline. One that begins is told by its own record. */
+  async #told(request: OperationRequest, judging: Promise<Judged>): Promise<Judged> {
+    try {
+      const judged = await judging;
+      if ('behind' in judged) return judged;
+      if (!judged.operation) this.#note(request, 'command', `nothing to do: ${judged.already}`, null);
+      else if (judged.joined)
+        this.#note(request, 'command', 'the same again: it gets the same answer', judged.operation.id);
+      return judged;
+    } catch (thrown) {
+      this.#note(request, 'command', `refused: ${asCodedError(thrown).message}`, null);
+      throw thrown;
+    }
+  }
+
+  async #judge(request: OperationRequest): Promise<Judged> {
     const { storage } = this.#world;
-    await this.#authorise(request);
     for (;;) {
       await this.#settleElsewhere(request);
       const machine = await this.#machine(request.machineId);
@@ -133,7 +218,7 @@ export class Operations {
       if (verdict === 'join') return { operation: active, joined: true };
       if (verdict === 'refuse') throw await this.#busy(machine, active, request);
       if (verdict === 'cancel') await this.#cancel(active, request.requester);
-      await this.#runner.ended(active.id);
+      return { behind: active.id };
     }
   }
 
@@ -153,7 +238,7 @@ export class Operations {
    * soon as the tenant is gone from the network.
    */
   async endedOrReleased(id: string, patience: Duration): Promise<OperationRecord> {
-    const { clock, events, storage } = this.#world;
+    const { clock, events, storage, timings } = this.#world;
     const ended = this.#runner.ended(id);
     const timer = new AbortController();
     const impatient = clock.sleep(patience, timer.signal).then(async () => {
@@ -162,17 +247,14 @@ export class Operations {
           async (tx) => [await tx.journal.find(id), await tx.journal.steps(id)] as const,
         );
         if (steps.some((step) => step.name === releasedStep && step.state === 'done')) return operation!;
-        await new Promise<void>((resolve) => {
-          const off = events.on('step', (step) => {
-            if (step.operationId !== id) return;
-            off();
-            resolve();
-          });
-          timer.signal.addEventListener('abort', () => {
-            off();
-            resolve();
-          });
+        // Steps that another instance carries out are not told here.
+        const pause = new AbortController();
+        const off = events.on('step', (step) => {
+          if (step.operationId === id) pause.abort(new Error('a step was written'));
         });
+        const either = AbortSignal.any([pause.signal, timer.signal]);
+        await clock.sleep(timings.pollInterval, either).catch(() => undefined);
+        off();
         if (timer.signal.aborted) return ended;
       }
     });
@@ -243,12 +325,30 @@ export class Operations {
     if (untouched)
       return [{ step: 'claim', lines: [`drop the claim of ${untouched.externalId}: nothing was deployed`] }];
     const list = lists.latest(listName({ kind: request.kind, input }));
-    return planOperation(this.#world, list, this.#record(machine, request, input));
+    const plan = await planOperation(this.#world, list, this.#record(machine, request, input));
+    const lines = plan.flatMap(({ step, lines: told }) => told.map((line) => `${step}: ${line.trim()}`));
+    this.#note(request, 'plan', `planned, nothing is done: ${lines.join('; ')}`, null);
+    return plan;
+  }
+
+  #note(request: OperationRequest, kind: 'command' | 'plan', text: string, operationId: string | null): void {
+    const { subject } = contender(request);
+    const of = subject === request.machineId ? '' : ` of ${subject}`;
+    this.#world.timeline.note({
+      at: this.#world.clock.now(),
+      machineId: request.machineId,
+      operationId,
+      kind,
+      text: `${request.kind}${of} ${text}`,
+      who: requesterOf(request.requester),
+    });
   }
 
   /** Journals the operation if the machine is still free; null when somebody was faster. */
   async #begin(machine: Machine, request: OperationRequest): Promise<Submitted | null> {
     const { storage, log } = this.#world;
+    const { instances } = this.#world;
+    let counted = 0;
     const { begun, released } = await storage.run(async (tx): Promise<Begun> => {
       if (await tx.journal.active(machine.id)) return { begun: null };
       const fresh = await tx.machines.find(machine.id);
@@ -256,16 +356,25 @@ export class Operations {
       if (already !== null) return { begun: { operation: null, already } };
       const untouched = await untouchedClaim(tx, fresh ?? machine, request);
       if (untouched) {
-        await endClaim(tx, machine.id, untouched.externalId);
+        await endClaim(
+          tx,
+          machine.id,
+          untouched.externalId,
+          this.#world.clock.now(),
+          requesterOf(request.requester),
+        );
         if (fresh?.state === 'failed') await moveMachine(tx, machine.id, 'ready');
         const told = `${machine.hostname} is released: nothing was deployed`;
         return { begun: { operation: null, already: told }, released: true };
       }
-      const operation = this.#record(machine, request, input);
+      const leaseOwner = await instances.machines.holderFor(tx, machine.id);
+      const operation = { ...this.#record(machine, request, input), leaseOwner };
       await tx.journal.insert(operation);
+      counted = await tx.history.advance(machine.id);
       return { begun: { operation, joined: false } };
     });
     if (begun?.operation) {
+      this.#restore?.note(machine.id, counted);
       log.info(
         {
           operation: begun.operation.id,
@@ -275,8 +384,11 @@ export class Operations {
         },
         'operation begins',
       );
-      this.#world.events.emit('operation', begun.operation);
-      this.#runner.launch(begun.operation);
+      if (begun.operation.leaseOwner === instances.id) {
+        instances.machines.took(machine.id);
+        this.#world.events.emit('operation', begun.operation);
+        this.#runner.launch(begun.operation);
+      }
     }
     if (released) this.#world.events.emit('machine', { machineId: machine.id });
     return begun;
@@ -300,7 +412,7 @@ export class Operations {
       destroy: timings.erase + timings.destroyDeadline,
       erase: timings.erase + timings.destroyDeadline,
     };
-    const patience = longest[request.kind];
+    const timeLeft = Math.max(0, Math.round(longest[request.kind] - timings.undoBudget));
     return {
       id: newSortableId('op', now),
       machineId: machine.id,
@@ -312,15 +424,15 @@ export class Operations {
       context: {},
       requester: requesterOf(request.requester),
       createdAt: now,
-      deadlineAt: now + Math.max(0, patience - timings.undoBudget),
+      deadlineAt: now + timeLeft,
+      timeLeft,
       endedAt: null,
       cancel: null,
       error: null,
       undoError: null,
       result: null,
-      leaseOwner: this.#runner.owner,
+      leaseOwner: this.#world.instances.id,
       fence: 1,
-      heartbeat: 0,
     };
   }
 
@@ -452,7 +564,7 @@ export class Operations {
       if (!still || still.machineId === request.machineId) return;
       const holder = await tx.machines.find(still.machineId);
       if (holder?.quarantine?.fenced && (await isFenced(tx, still.machineId)))
-        return tx.claims.delete(still.machineId, still.externalId);
+        return endClaim(tx, still.machineId, still.externalId, this.#world.clock.now());
       throw new ServiceError({
         code: 'claim.instance-elsewhere',
         what: `${request.externalId} holds ${holder?.hostname ?? still.machineId}, which is not proven free of it`,

@@ -4,10 +4,12 @@ import type { Claim } from '../core/claim/claim.ts';
 import type { Deployment } from '../core/claim/deployment.ts';
 import { machineMacs, type Machine, type MachineId } from '../core/machine/machine.ts';
 import type { PortRecord } from '../core/network/port-state.ts';
+import type { Withholding } from '../core/quarantine/quarantine.ts';
 import type { Switch, Wire } from '../core/rack/wiring.ts';
 import type { OperationRecord, OperationState, StepRecord } from '../core/storage/journal-records.ts';
 import type { Alarm, Storage, Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { withholdings } from './quarantine/withhold.ts';
 
 /** A machine with what is going on there. */
 export interface MachineSight {
@@ -15,6 +17,8 @@ export interface MachineSight {
   readonly claim: Claim | null;
   readonly deployment: Deployment | null;
   readonly active: OperationRecord | null;
+  /** Why it gets no new claim, if it does not. */
+  readonly withheld: Withholding | null;
 }
 
 export interface OperationQuery {
@@ -47,14 +51,15 @@ export class Queries {
       const claims = new Map((await tx.claims.list()).map((claim) => [claim.machineId, claim]));
       const deployments = new Map((await tx.deployments.listCurrent()).map((one) => [one.machineId, one]));
       const active = new Map((await tx.journal.listActive()).map((one) => [one.machineId, one]));
-      return (await tx.machines.list())
-        .filter((machine) => scope.includes(machine))
-        .map((machine) => ({
-          machine,
-          claim: claims.get(machine.id) ?? null,
-          deployment: deployments.get(machine.id) ?? null,
-          active: active.get(machine.id) ?? null,
-        }));
+      const machines = (await tx.machines.list()).filter((machine) => scope.includes(machine));
+      const withheld = await withholdings(tx, machines);
+      return machines.map((machine) => ({
+        machine,
+        claim: claims.get(machine.id) ?? null,
+        deployment: deployments.get(machine.id) ?? null,
+        active: active.get(machine.id) ?? null,
+        withheld: withheld.get(machine.id) ?? null,
+      }));
     });
   }
 
@@ -70,6 +75,7 @@ export class Queries {
         claim: await tx.claims.find(machine.id),
         deployment: await tx.deployments.current(machine.id),
         active: await tx.journal.active(machine.id),
+        withheld: (await withholdings(tx, [machine])).get(machine.id) ?? null,
       };
     });
   }
@@ -164,7 +170,8 @@ async function sees(tx: Tx, reader: Reader, id: MachineId): Promise<boolean> {
   return machine !== null && scope.includes(machine);
 }
 
-async function visibleMachine(tx: Tx, reader: Reader, name: string): Promise<Machine> {
+/** @throws ServiceError `machine.unknown`, also for one outside the scope */
+export async function visibleMachine(tx: Tx, reader: Reader, name: string): Promise<Machine> {
   const machine = (await tx.machines.find(name as MachineId)) ?? (await tx.machines.findByHostname(name));
   if (machine && parseScope(reader.scope).includes(machine)) return machine;
   throw new ServiceError({ code: 'machine.unknown', what: `there is no machine "${name}"` });

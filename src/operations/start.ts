@@ -14,10 +14,11 @@ import { nativeAt } from '../core/network/port-roles.ts';
 import { describePlace, type PortPlace } from '../core/rack/wiring.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
-import { endClaim } from './claims.ts';
+import { beginClaim, endClaim } from './claims.ts';
 import { done, type Ending, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { isFenced, moveMachine, quarantine } from './machine-state.ts';
 import { refuseDoor } from './pools.ts';
+import { refuseWithheld } from './quarantine/withhold.ts';
 import { enginePhase, orderId } from './steps/engine-phase.ts';
 import { backToProvisioning, provisioningWishes, settlePorts, tenantWishes } from './steps/port-steps.ts';
 import { bootDevice, powerOff, powerOn } from './steps/power-steps.ts';
@@ -146,16 +147,17 @@ function claimMachine(): Step<StartContext> {
           where: machine.hostname,
         });
       if (!claim) {
+        await refuseWithheld(tx, machine);
         await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
-        await tx.claims.insert({
+        const claimed = {
           machineId: machine.id,
           holder: input.holder ?? 'instance',
           externalId: input.externalId,
           owner: input.owner,
           instanceUuid: input.instanceUuid ?? null,
           since: run.world.clock.now(),
-          version: 1,
-        });
+        };
+        await beginClaim(tx, claimed, { operationId: run.operation.id });
       }
       await moveMachine(tx, machine.id, 'deploying');
     },
@@ -165,8 +167,9 @@ function claimMachine(): Step<StartContext> {
       const machine = await run.machine();
       refuseUnready(machine);
       await run.world.storage.run(async (tx) => {
-        if (!(await tx.claims.find(machine.id)))
-          await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
+        if (await tx.claims.find(machine.id)) return;
+        await refuseWithheld(tx, machine);
+        await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
       });
       return [`claim ${machine.hostname} for ${inputOf(run).externalId}`];
     },
@@ -290,7 +293,7 @@ async function deployOrder(run: Run): Promise<PhaseOrder> {
 }
 
 function dropClaim(tx: Tx, run: Run): Promise<void> {
-  return endClaim(tx, run.operation.machineId, inputOf(run).externalId);
+  return endClaim(tx, run.operation.machineId, inputOf(run).externalId, run.world.clock.now());
 }
 
 // ---- an instance that is already on this machine --------------------------------------------------------------------
@@ -351,7 +354,7 @@ function resolveKnown(): Step<StartContext> {
         : await instanceNetwork(run.world, machine, { canBond }, inputOf(run).nics);
       const [power, ports] = await Promise.all([
         run.world.power.state(machine, run.signal),
-        run.world.ports.observe([...found.used, ...found.parked]),
+        run.world.ports.observe([...found.used, ...found.parked], run.signal),
       ]);
       const natives = new Map(
         found.used.map((port) => [describePlace(port), nativeAt(port.at, found.planned.native)]),

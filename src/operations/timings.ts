@@ -24,9 +24,15 @@ export interface Timings {
   readonly destroyDeadline: Duration;
   /** Kept back from every deadline for the undo. */
   readonly undoBudget: Duration;
-  /** A lease whose heartbeat stands still this long may be taken over. */
+  /** An instance whose heartbeat stands still this long is declared gone. */
   readonly leaseTtl: Duration;
   readonly leaseHeartbeat: Duration;
+  /** Pause between two looks at what other instances ask for. */
+  readonly instanceLook: Duration;
+  /** How long what a dead instance had sent to a switch may still take effect. */
+  readonly wireSettle: Duration;
+  /** How long a stop waits for operations to end by themselves. */
+  readonly drain: Duration;
   /** How long a switch's queue collects work before a batch. */
   readonly switchBatchDelay: Duration;
   /** Longest wait for a batch on a switch. */

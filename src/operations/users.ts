@@ -5,6 +5,7 @@ import { parseScope, wholeScope } from '../core/access/scope.ts';
 import type { Storage } from '../core/storage/storage.ts';
 import { FailureLimit, type FailureLimitOptions } from '../kernel/concurrency/failure-limit.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
+import { Throttled } from '../kernel/errors/throttled.ts';
 import { isValid, refuseOddName, type Access } from './access.ts';
 import { hashNewPassword, isPassword } from './password-hash.ts';
 
@@ -17,12 +18,21 @@ export interface NewUser {
   readonly password: Secret | null;
 }
 
+/** Passwords that are checked at once, or wait for it, each some 50 ms of a core: more are told to come again. */
+const mostChecks = 32;
+
+/** Names and addresses of right logins of late: they are let through where others that try the name have to wait. */
+const rememberedLogins = 1_000;
+
 /** People with a password instead of a token, as a door for people makes them. */
 export class Users {
   readonly #storage: Storage;
   readonly #clock: Clock;
   readonly #access: Access;
   readonly #failures: FailureLimit;
+  /** `name address`, the oldest first. */
+  readonly #right = new Set<string>();
+  #checks = 0;
 
   constructor(storage: Storage, clock: Clock, access: Access, limit: FailureLimitOptions = {}) {
     this.#storage = storage;
@@ -113,17 +123,36 @@ export class Users {
    * @throws ServiceError `request.unauthenticated`, `access.throttled`
    */
   async login(name: string, password: Secret, source: string): Promise<Principal> {
-    const counted = [`from ${source}`, `for ${name.slice(0, 64)}`];
-    const wait = Math.max(...counted.map((one) => this.#failures.wait(one)));
-    if (wait > 0)
-      throw new ServiceError({
-        code: 'access.throttled',
-        what: 'too many wrong passwords',
-        remedy: `try again in ${Math.ceil(wait / 1_000)} s`,
-      });
+    const from = `from ${source}`;
+    const of = `for ${name.slice(0, 64)}`;
+    const familiar = `${name.slice(0, 64)} ${source}`;
+    // Whoever tries somebody's name from elsewhere must not keep that person out.
+    const waits = [from, ...(this.#right.has(familiar) ? [] : [of])].map((one) => this.#failures.wait(one));
+    const wait = Math.max(...waits);
+    if (wait > 0) throw new Throttled('access.throttled', wait, { what: 'too many wrong passwords' });
+    if (this.#checks >= mostChecks)
+      throw new Throttled('access.throttled', 1_000, { what: 'too many passwords are being checked' });
     const found = await this.find(name);
-    if ((await isPassword(password, found?.passwordHash ?? null)) && found) return found;
-    for (const one of counted) this.#failures.fail(one);
+    if ((await this.#isPassword(password, found)) && found) {
+      this.#remember(familiar);
+      return found;
+    }
+    for (const one of [from, of]) this.#failures.fail(one);
     throw new ServiceError({ code: 'request.unauthenticated', what: 'name and password do not fit' });
+  }
+
+  async #isPassword(password: Secret, found: PrincipalRecord | null): Promise<boolean> {
+    this.#checks += 1;
+    try {
+      return await isPassword(password, found?.passwordHash ?? null);
+    } finally {
+      this.#checks -= 1;
+    }
+  }
+
+  #remember(familiar: string): void {
+    this.#right.delete(familiar);
+    this.#right.add(familiar);
+    if (this.#right.size > rememberedLogins) this.#right.delete(this.#right.values().next().value!);
   }
 }

@@ -46,8 +46,77 @@ export interface MariadbOptions {
   readonly lockWait?: Duration;
   /** How long a server that does not answer is tried again before that is told. Default 30 s. */
   readonly patience?: Duration;
+  /** A transaction in which nothing is said for so long is rolled back by the server: a frozen process must not hold up others.
+   * Whole seconds; MySQL has no such setting. Default 10 s. */
+  readonly idleTransaction?: Duration;
   /** How long another process may bring the schema up to date meanwhile. Default 5 min. */
   readonly migrationWait?: Duration;
+}
+
+/** What it takes to reach the database, without using it as csbm does. */
+export type MariadbPlaceOptions = Omit<MariadbOptions, 'type' | 'key' | 'log'>;
+
+/** One connection, for who reads or fills the database as a whole. @throws ServiceError `store.unavailable` */
+export async function connectMariadb(options: MariadbPlaceOptions): Promise<Connection> {
+  const mysql = await import('mysql2');
+  const attempt = (): Promise<Connection> =>
+    connect(mysql.createConnection(connectionOptions(full(options))));
+  try {
+    const connection = await connectPatiently(attempt, options.patience ?? seconds(30), undefined);
+    await inspect(connection);
+    return connection;
+  } catch (error) {
+    throw translateMariadbError(error);
+  }
+}
+
+/** Keeps everybody else from opening the database, for as long as the connection lasts. @throws ServiceError `store.locked` */
+export function lockMariadb(connection: Connection, options: MariadbPlaceOptions): Promise<void> {
+  return takeLock(connection, full(options));
+}
+
+/** Makes the schema of these migrations in an empty database, over the connection that holds its lock. */
+export async function migrateMariadb(
+  connection: Connection,
+  options: MariadbPlaceOptions,
+  wanted: readonly (typeof migrations)[number][],
+): Promise<void> {
+  const mysql = await import('mysql2');
+  const server = await inspect(connection);
+  await setCollation(connection, options.database, server);
+  const source = createSource(
+    server.type,
+    full(options),
+    (given) => mysql.createPool({ ...given, ...connectionOptions(full(options)) }),
+    wanted,
+  );
+  try {
+    await source.initialize();
+    await source.runMigrations({ transaction: 'each' });
+  } finally {
+    if (source.isInitialized) await source.destroy();
+  }
+}
+
+/** @param values for the placeholders of the statement */
+export async function askMariadb(
+  connection: Connection,
+  statement: string,
+  values: readonly unknown[] = [],
+): Promise<RowDataPacket[]> {
+  try {
+    return await ask(connection, statement, values);
+  } catch (error) {
+    throw translateMariadbError(error);
+  }
+}
+
+export function endMariadb(connection: Connection): Promise<void> {
+  return end(connection);
+}
+
+function full(options: MariadbPlaceOptions): MariadbOptions {
+  return { ...options, type: 'mariadb', key: { file: '' } };
 }
 
 /**
@@ -76,7 +145,7 @@ export async function openMariadb(options: MariadbOptions): Promise<Database> {
     await setCollation(first, options.database, server);
     source = createSource(server.type, options, (given: PoolOptions) => {
       pool = mysql.createPool({ ...given, ...connecting });
-      pool.on('connection', (connection) => prepare(connection, options));
+      pool.on('connection', (connection) => prepare(connection, options, server.type));
       return pool;
     });
     await source.initialize();
@@ -85,11 +154,13 @@ export async function openMariadb(options: MariadbOptions): Promise<Database> {
     const ring = loadKeyRing(options.key, keys === 0);
     warnOf(server, options);
     const held = first;
+    const transactions = new MariadbTransactions(pool!);
     return {
       source,
-      transactions: new MariadbTransactions(pool!),
+      transactions,
       ring,
       patience,
+      fenceBy: (instance) => transactions.fenceBy(instance),
       ready: () => end(held),
       close,
     };
@@ -143,7 +214,11 @@ function connectionOptions({
 }
 
 /** The session as the stores need it, whatever the server's defaults are. */
-function prepare(connection: Connection, { lockWait = seconds(5) }: MariadbOptions): void {
+function prepare(
+  connection: Connection,
+  { lockWait = seconds(5), idleTransaction = seconds(10) }: MariadbOptions,
+  server: Server['type'],
+): void {
   // The pool forgets a connection that fails; without a listener a second failure would end the process.
   connection.on('error', () => undefined);
   const fail = (error: Error | null): void => {
@@ -153,22 +228,26 @@ function prepare(connection: Connection, { lockWait = seconds(5) }: MariadbOptio
   connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', fail);
   connection.query(
     `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION default_storage_engine = InnoDB, ` +
-      `SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = ${Math.max(1, Math.round(lockWait / 1_000))}`,
+      `SESSION autocommit = 1, SESSION innodb_lock_wait_timeout = ${wholeSeconds(lockWait)}` +
+      (server === 'mariadb' ? `, SESSION idle_transaction_timeout = ${wholeSeconds(idleTransaction)}` : ''),
     fail,
   );
 }
+
+const wholeSeconds = (time: Duration): number => Math.max(1, Math.round(time / 1_000));
 
 function createSource(
   type: 'mariadb' | 'mysql',
   { database, log }: MariadbOptions,
   createPool: (options: PoolOptions) => Pool,
+  wanted: readonly (typeof migrations)[number][] = migrations,
 ): DataSource {
   return new DataSource({
     type,
     database,
     driver: { createPool },
     entities: schemas.map((schema) => mariadbSchema(schema as EntitySchema<object>)),
-    migrations: [...migrations],
+    migrations: [...wanted],
     migrationsTableName: 'migration',
     synchronize: false,
     logger: createStatementLogger(log, describeMariadbError),
@@ -294,9 +373,15 @@ function connect(connection: Connection): Promise<Connection> {
   });
 }
 
-function ask(connection: Connection, statement: string): Promise<RowDataPacket[]> {
+function ask(
+  connection: Connection,
+  statement: string,
+  values: readonly unknown[] = [],
+): Promise<RowDataPacket[]> {
   return new Promise((resolve, reject) => {
-    connection.query<RowDataPacket[]>(statement, (error, rows) => (error ? reject(error) : resolve(rows)));
+    connection.query<RowDataPacket[]>(statement, [...values], (error, rows) =>
+      error ? reject(error) : resolve(rows),
+    );
   });
 }
 

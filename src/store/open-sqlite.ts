@@ -1,6 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DataSource } from 'typeorm';
+import { DataSource, type Logger } from 'typeorm';
 import { migrations } from '../../migrations/index.ts';
 import type { Log } from '../kernel/log/log.ts';
 import type { Database } from './database.ts';
@@ -10,7 +10,12 @@ import { createStatementLogger } from './dialects/statement-logger.ts';
 import { takeProcessLock, type ProcessLock } from './process-lock.ts';
 import { schemas } from './schema/index.ts';
 import { loadKeyRing, type KeySource } from './secrets/key-ring.ts';
-import { defaultSqliteEngine, openSqliteHandle, type SqliteEngine } from './sqlite-handle.ts';
+import {
+  defaultSqliteEngine,
+  openSqliteHandle,
+  type SqliteEngine,
+  type SqliteHandle,
+} from './sqlite-handle.ts';
 
 export interface SqliteOptions {
   readonly type: 'sqlite';
@@ -40,31 +45,43 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
     const ring = loadKeyRing(options.key, !existsSync(file));
     // Made by us, because SQLite would give it the umask's mode; its WAL takes over the mode of the file.
     closeSync(openSync(file, 'a', 0o600));
-    source = createSource(file, engine, options.log);
+    const opened: { handle?: SqliteHandle } = {};
+    const logger = createStatementLogger(options.log, describeSqliteError);
+    // Made by TypeORM, which brings the schema up to date with it; everything else goes over it directly.
+    source = createSource(file, logger, () => (opened.handle = openSqliteHandle(file, { engine })));
     await source.initialize();
     await source.runMigrations({ transaction: 'each' });
-    const transactions = new SqliteTransactions(source.createQueryRunner());
-    return { source, transactions, ring, patience: null, ready: () => Promise.resolve(), close };
+    const transactions = new SqliteTransactions(
+      opened.handle!,
+      (error, statement) => void logger.logQueryError(error as Error, statement),
+    );
+    return {
+      source,
+      transactions,
+      ring,
+      patience: null,
+      fenceBy: null,
+      ready: () => Promise.resolve(),
+      close,
+    };
   } catch (error) {
     await close();
     throw translateSqliteError(error);
   }
 }
 
-function createSource(file: string, engine: SqliteEngine, log: Log | undefined): DataSource {
+function createSource(file: string, logger: Logger, open: () => SqliteHandle): DataSource {
   return new DataSource({
     type: 'better-sqlite3',
     database: file,
     // TypeORM's driver calls `new driver(file, options)`: the object that a constructor returns is what it gets.
-    driver: function StrictHandle(path: string) {
-      return openSqliteHandle(path, { engine });
+    driver: function StrictHandle() {
+      return open();
     },
     entities: [...schemas],
     migrations: [...migrations],
     migrationsTableName: 'migration',
     synchronize: false,
-    logger: createStatementLogger(log, describeSqliteError),
-    // Room for every shape of statement that the stores compose.
-    statementCacheSize: 500,
+    logger,
   });
 }

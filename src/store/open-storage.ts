@@ -8,15 +8,22 @@ import { SqlApiKeyStore } from './repositories/sql-api-key-store.ts';
 import { SqlBootStore } from './repositories/sql-boot-store.ts';
 import { SqlClaimStore } from './repositories/sql-claim-store.ts';
 import { SqlDeploymentStore } from './repositories/sql-deployment-store.ts';
+import { SqlHistoryStore } from './repositories/sql-history-store.ts';
 import { SqlImageStore } from './repositories/sql-image-store.ts';
+import { SqlInstanceStore } from './repositories/sql-instance-store.ts';
 import { SqlJournalStore } from './repositories/sql-journal-store.ts';
+import { SqlLeaseStore } from './repositories/sql-lease-store.ts';
 import { SqlMachineStore } from './repositories/sql-machine-store.ts';
 import { SqlPoolStore } from './repositories/sql-pool-store.ts';
 import { SqlPortStore } from './repositories/sql-port-store.ts';
 import { SqlPrincipalStore } from './repositories/sql-principal-store.ts';
 import { SqlProfileStore } from './repositories/sql-profile-store.ts';
+import { SqlQuarantineStore } from './repositories/sql-quarantine-store.ts';
 import { SqlRackStore } from './repositories/sql-rack-store.ts';
 import { SqlRecordStore } from './repositories/sql-record-store.ts';
+import { SqlRetentionStore } from './repositories/sql-retention-store.ts';
+import { SqlDeviceRequestStore } from './repositories/sql-device-request-store.ts';
+import { SqlTimelineStore } from './repositories/sql-timeline-store.ts';
 import { registerKeys, resealAll, type Run } from './secrets/reseal.ts';
 import { Sealer } from './secrets/sealer.ts';
 import type { Session } from './session.ts';
@@ -33,6 +40,13 @@ export type StorageOptions = (SqliteOptions | MariadbOptions) & {
 export interface SqlStorage extends Storage {
   /** After a key rotation: seals every stored secret with the new key, in the background of other work. Gives how many. */
   reseal(): Promise<number>;
+  /** Whether other processes may use the database too: MariaDB's; SQLite's is one process's alone, by its lock. */
+  readonly shared: boolean;
+  /**
+   * From now on nothing is stored in the name of this instance once it was declared gone: such a unit of work rolls back with
+   * `instance.gone`. Null ends that. On SQLite nobody else is there to say so.
+   */
+  fenceBy(instance: string | null): void;
 }
 
 /**
@@ -59,6 +73,8 @@ export async function openStorage(options: StorageOptions): Promise<SqlStorage> 
     return {
       run: (work) => units.run(work),
       reseal: () => resealAll(run, tables, ring, sealer),
+      shared: database.fenceBy !== null,
+      fenceBy: (instance) => database.fenceBy?.(instance),
       close: async () => {
         await units.close();
         await database.close();
@@ -82,9 +98,16 @@ function createTx(tables: Tables, session: Session, sealer: Sealer, clock: Clock
     boots: new SqlBootStore(tables, session, sealer),
     principals: new SqlPrincipalStore(tables, session),
     alarms: new SqlAlarmStore(tables, session),
+    quarantines: new SqlQuarantineStore(tables, session),
     profiles: new SqlProfileStore(tables, session),
     pools: new SqlPoolStore(tables, session),
     apiKeys: new SqlApiKeyStore(tables, session, sealer),
     records: new SqlRecordStore(tables, session),
+    timeline: new SqlTimelineStore(tables, session),
+    retention: new SqlRetentionStore(tables, session),
+    history: new SqlHistoryStore(tables, session),
+    instances: new SqlInstanceStore(tables, session),
+    leases: new SqlLeaseStore(tables, session),
+    deviceRequests: new SqlDeviceRequestStore(tables, session),
   };
 }

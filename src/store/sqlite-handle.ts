@@ -10,8 +10,8 @@ export interface SqliteHandleOptions {
   readonly engine?: SqliteEngine;
   /** How long a statement waits for a lock of another connection, in milliseconds. Default 5000. */
   readonly busyTimeout?: number;
-  /** Default `wal`; `delete` for a file that holds no data but a lock. */
-  readonly journal?: 'wal' | 'delete';
+  /** Default `wal`; `delete` for a file that holds no data but a lock; `keep` = as it is, only for reading, beside a service that uses it. */
+  readonly journal?: 'wal' | 'delete' | 'keep';
 }
 
 /** What a statement did that returns no rows. */
@@ -69,13 +69,14 @@ export function openSqliteHandle(file: string, options: SqliteHandleOptions = {}
     close: () => {
       // libsql ends a connection only when its statements are garbage; without this the newest rows would lie in the WAL
       // of a stopped service, and a copy of the file alone would lack them.
-      if (options.journal !== 'delete') handle.pragma('wal_checkpoint(TRUNCATE)');
+      if ((options.journal ?? 'wal') === 'wal') handle.pragma('wal_checkpoint(TRUNCATE)');
       connection.close();
     },
   };
   try {
     handle.pragma(`busy_timeout = ${options.busyTimeout ?? 5_000}`);
-    handle.pragma(`journal_mode = ${options.journal ?? 'wal'}`);
+    if (options.journal === 'keep') handle.pragma('query_only = ON');
+    else handle.pragma(`journal_mode = ${options.journal ?? 'wal'}`);
     handle.pragma('synchronous = FULL');
     handle.pragma('foreign_keys = ON');
   } catch (error) {

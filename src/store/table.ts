@@ -11,6 +11,8 @@ export interface SelectOptions<Row> {
   readonly limit?: number;
   /** Only rows whose column is greater than this: for reading a table in pieces, in the order of that column. */
   readonly after?: { readonly [K in keyof Row]?: Row[K] };
+  /** Only rows whose column is less than this. */
+  readonly below?: { readonly [K in keyof Row]?: Row[K] };
   /**
    * Nobody else changes these rows until the end of the unit: for what is read, changed and written without comparing a
    * version. SQLite has one unit at a time, and nothing to lock.
@@ -65,7 +67,7 @@ export class Table<Row extends ObjectLiteral> {
   }
 
   async select(session: Session, where: Where<Row>, options: SelectOptions<Row> = {}): Promise<Row[]> {
-    const parts = conditions(where, options.after);
+    const parts = conditions(where, options.after, options.below);
     const order = Object.entries(options.order ?? {}) as [string, 'ASC' | 'DESC'][];
     const lock = options.lock === true && !this.#sqlite;
     const shape = `select ${parts.shape} ${order.flat().join()} ${options.limit ?? ''} ${lock}`;
@@ -82,12 +84,45 @@ export class Table<Row extends ObjectLiteral> {
     return rows.map((row) => this.#hydrate(row));
   }
 
+  /** Only some columns of the rows that match, in no order: for reading much of a table whose other columns are large. */
+  async selectColumns<K extends keyof Row & string>(
+    session: Session,
+    properties: readonly K[],
+    where: Where<Row>,
+  ): Promise<Pick<Row, K>[]> {
+    const parts = conditions(where);
+    const composed = this.#compose(`select ${properties.join()} ${parts.shape}`, () => {
+      const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
+      for (const property of properties) builder.addSelect(`t.${property}`, property);
+      for (const text of parts.texts('t.')) builder.andWhere(text);
+      return builder.setParameters(parts.names).getQueryAndParameters();
+    });
+    const { rows } = await session.execute(composed.text, this.#bind(composed, parts.values));
+    return rows.map((row) => this.#hydrate(row));
+  }
+
   async find(
     session: Session,
     where: Where<Row>,
     options: Pick<SelectOptions<Row>, 'lock'> = {},
   ): Promise<Row | null> {
     return (await this.select(session, where, { ...options, limit: 1 }))[0] ?? null;
+  }
+
+  /** How many rows match. */
+  async count(
+    session: Session,
+    where: Where<Row>,
+    options: Pick<SelectOptions<Row>, 'below'> = {},
+  ): Promise<number> {
+    const parts = conditions(where, {}, options.below);
+    const composed = this.#compose(`count ${parts.shape}`, () => {
+      const builder = this.#source.createQueryBuilder().select('COUNT(*)', 'rows').from(this.#schema, 't');
+      for (const text of parts.texts('t.')) builder.andWhere(text);
+      return builder.setParameters(parts.names).getQueryAndParameters();
+    });
+    const { rows } = await session.execute(composed.text, this.#bind(composed, parts.values));
+    return Number(rows[0]!['rows']);
   }
 
   async insert(session: Session, rows: readonly Row[]): Promise<void> {
@@ -242,6 +277,7 @@ export class Table<Row extends ObjectLiteral> {
     // A copy, because node:sqlite hands out objects without a prototype.
     const row = { ...raw };
     for (const column of this.#converted) {
+      if (!(column.propertyName in row)) continue;
       row[column.propertyName] = driver.prepareHydratedValue(row[column.propertyName], column);
     }
     return row as Row;
@@ -257,7 +293,7 @@ interface Conditions {
   texts(prefix: string): readonly string[];
 }
 
-function conditions(where: object, after: object = {}): Conditions {
+function conditions(where: object, after: object = {}, below: object = {}): Conditions {
   const shapes: string[] = [];
   const makers: ((prefix: string) => string)[] = [];
   const values = new Map<string, unknown>();
@@ -287,6 +323,12 @@ function conditions(where: object, after: object = {}): Conditions {
     values.set(name, value);
     shapes.push(`after ${property}`);
     makers.push((prefix) => `${prefix}${property} > :${name}`);
+  }
+  for (const [property, value] of Object.entries(below) as [string, unknown][]) {
+    const name = `below_${property}`;
+    values.set(name, value);
+    shapes.push(`below ${property}`);
+    makers.push((prefix) => `${prefix}${property} < :${name}`);
   }
   return {
     shape: `where ${shapes.join()}`,

@@ -2,13 +2,17 @@ import type { DataSource } from 'typeorm';
 import { alarmSchema, apiKeySchema, nonceSchema, principalSchema, secretKeySchema } from './schema/access.ts';
 import { bootConversationSchema, bootMacSchema } from './schema/boot.ts';
 import { claimSchema, deploymentSchema } from './schema/claim.ts';
+import { historySchema, machineHistorySchema } from './schema/history.ts';
 import { imageSchema } from './schema/image.ts';
+import { instanceBeatSchema, instanceSchema, leaseSchema, deviceRequestSchema } from './schema/instance.ts';
 import { operationSchema, stepSchema } from './schema/journal.ts';
 import { diskSchema, interfaceSchema, machineSchema, poolSchema, profileSchema } from './schema/machine.ts';
 import { fabricSchema } from './schema/network.ts';
 import { cloudSchema, clusterSchema, podSchema, siteSchema, zoneSchema } from './schema/place.ts';
 import { portStateSchema, rackConfigSchema, switchSchema, wireSchema } from './schema/rack.ts';
+import { quarantineSchema } from './schema/quarantine.ts';
 import { recordSchema, recordSequenceSchema } from './schema/record.ts';
+import { timelineSchema } from './schema/timeline.ts';
 import { Table } from './table.ts';
 
 /** The tables that the repositories write, with their composed statements: made once per database. */
@@ -43,7 +47,15 @@ export function createTables(source: DataSource) {
     nonce: new Table(source, nonceSchema),
     record: new Table(source, recordSchema),
     recordSequence: new Table(source, recordSequenceSchema),
+    history: new Table(source, historySchema),
+    machineHistory: new Table(source, machineHistorySchema),
+    timeline: new Table(source, timelineSchema),
     alarm: new Table(source, alarmSchema),
+    quarantine: new Table(source, quarantineSchema),
     secretKey: new Table(source, secretKeySchema),
+    instance: new Table(source, instanceSchema),
+    instanceBeat: new Table(source, instanceBeatSchema),
+    lease: new Table(source, leaseSchema),
+    deviceRequest: new Table(source, deviceRequestSchema),
   };
 }

@@ -8,9 +8,22 @@ import { deploySpeed } from './deploy-speed.ts';
 import { imageServing } from './image-serving.ts';
 import { ipmiStatus } from './ipmi-status.ts';
 import { maasApi } from './maas-api.ts';
+import { ownShare } from './own-share.ts';
+import { portMoves } from './port-moves.ts';
 import { powerPolling } from './power-polling.ts';
+import { startsInFlight } from './starts-in-flight.ts';
 
-const benches: readonly Bench[] = [agentLinks, imageServing, ipmiStatus, powerPolling, deploySpeed, maasApi];
+const benches: readonly Bench[] = [
+  agentLinks,
+  imageServing,
+  ipmiStatus,
+  powerPolling,
+  deploySpeed,
+  maasApi,
+  ownShare,
+  startsInFlight,
+  portMoves,
+];
 
 interface Report {
   readonly name: string;

@@ -19,6 +19,7 @@ import { plugNic, unplugNic } from '../../src/operations/nics.ts';
 import { reboot } from '../../src/operations/reboot.ts';
 import { startFirst, startKnown } from '../../src/operations/start.ts';
 import { stop } from '../../src/operations/stop.ts';
+import { findingCodes } from '../../src/operations/survey/finding.ts';
 import { maasCompatibility } from './maas-compatibility.ts';
 import { stepTexts, type StepText } from './step-texts.ts';
 
@@ -57,6 +58,7 @@ export function generatedParts(): ReadonlyMap<string, string> {
     ['arbitration', arbitrationTable()],
     ['machine-states', machineStates()],
     ['failures', failureTables()],
+    ['findings', findingTable()],
     ['rights', rightsTable()],
     ['maas-compatibility', maasCompatibility()],
     ['stop-retry', stopRetryList()],
@@ -67,6 +69,13 @@ export function generatedParts(): ReadonlyMap<string, string> {
     ['ipmi-settings', settingsTable(ipmiSettings.unwrap().shape, ipmiSettings.parse(undefined))],
     ...stepLists.map((list): [string, string] => [`steps-${list.name}`, stepTable(list)]),
   ]);
+}
+
+function findingTable(): string {
+  return table(
+    ['Code', 'Meaning', 'What to do'],
+    Object.entries(findingCodes).map(([code, { meaning, remedy }]) => [`\`${code}\``, meaning, remedy]),
+  );
 }
 
 function quirkTable(): string {
@@ -183,6 +192,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   access: 'Access',
   request: 'Requests',
   machine: 'Machines',
+  quarantine: 'Quarantine',
   claim: 'Claims',
   image: 'Images',
   network: 'Networks of an instance',
@@ -190,6 +200,9 @@ const groupTitles: Readonly<Record<string, string>> = {
   operation: 'Operations',
   boot: 'Boot service',
   store: 'Database',
+  backup: 'Backup files',
+  restore: 'Restored databases',
+  instance: 'Instances',
   agent: 'CloudStack agent links',
   cloudstack: "CloudStack's HTTP API",
   service: 'The service, as the command line sees it',

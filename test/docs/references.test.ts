@@ -8,6 +8,7 @@ import { settings } from '../../src/config/config-tree.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { actions } from '../../src/core/access/rights.ts';
 import { force10Type } from '../../src/drivers/switch/force10-cli/index.ts';
+import { findingCodes } from '../../src/operations/survey/finding.ts';
 import { failureCodes } from './generated-parts.ts';
 import { anchorsOf, codePieces, pages, root, textOf } from './pages.ts';
 
@@ -62,6 +63,7 @@ describe('references in the documentation', () => {
       ...settings.flatMap(({ path: keys }) => keys.map((_, i) => keys.slice(0, i + 1).join('.'))),
       ...actions,
       ...Object.keys(failureCodes),
+      ...Object.keys(findingCodes),
     ]);
     const heads = new Set([...known].map((name) => name.split('.')[0]!));
     const unknown = pieces

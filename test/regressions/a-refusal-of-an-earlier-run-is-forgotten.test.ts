@@ -36,6 +36,8 @@ it('a step whose intent met a conflict in the database, and was written in the n
       log: createLog({ level: 'silent', destination: { write: () => undefined } }),
       metrics: new Metrics(false),
       events: new EventBus(),
+      instances: { current: () => Promise.resolve() },
+      timeline: { note: () => undefined, take: () => null },
     } as unknown as World;
     let prepared = 0;
     let ran = 0;

@@ -8,7 +8,8 @@ describe('the mark of a first deployment', () => {
   const first = (bootArgs: string): boolean => {
     const command = { vm: { id: 77, name: 'i-2-77-VM', bootArgs, nics: [], disks: [] } };
     const [entry] = parseBody(JSON.stringify([{ 'com.cloud.agent.api.StartCommand': command }]));
-    return startRequest(readVirtualMachine(entry!)!, { wait: null, job: null }).firstDeployment;
+    return startRequest(readVirtualMachine(entry!)!, { wait: null, job: null, sequence: null })
+      .firstDeployment;
   };
 
   it('is doPxe, alone or among others', () => {

@@ -34,7 +34,6 @@ describe('journal store', () => {
       result: { power: 'on' },
       leaseOwner: 'me',
       fence: 3,
-      heartbeat: 4,
     });
     await insert(full);
     await insert(operation('op-2', 1));
@@ -92,13 +91,8 @@ describe('journal store', () => {
     assert.deepEqual(taken, operation('op-1', 1, { leaseOwner: 'a', fence: 1 }));
     assert.equal(await journal((store) => store.takeLease('op-1', 'b', 0)), null);
 
-    assert.equal(await journal((store) => store.beat('op-1', 1)), true);
-    assert.equal(await journal((store) => store.beat('op-1', 1)), true);
-    assert.equal((await find('op-1'))?.heartbeat, 2);
-
     const second = await journal((store) => store.takeLease('op-1', 'b', 1));
-    assert.deepEqual([second?.leaseOwner, second?.fence, second?.heartbeat], ['b', 2, 0]);
-    assert.equal(await journal((store) => store.beat('op-1', 1)), false);
+    assert.deepEqual([second?.leaseOwner, second?.fence], ['b', 2]);
     await rejectsWith(
       journal((store) => store.update({ ...taken, context: { stale: true } })),
       'operation.lease-lost',
@@ -134,11 +128,21 @@ describe('journal store', () => {
   it('does not let an update touch the lease or a cancel request that came meanwhile', async () => {
     const held = operation('op-1', 1, { leaseOwner: 'a', fence: 1 });
     await insert(held);
-    await journal((store) => store.beat('op-1', 1));
     assert.equal(await journal((store) => store.requestCancel('op-1', cancel)), true);
-    await journal((store) => store.update({ ...held, leaseOwner: 'x', heartbeat: 77, context: { step: 2 } }));
-    const expected = { ...held, context: { step: 2 }, heartbeat: 1, cancel };
+    await journal((store) => store.update({ ...held, leaseOwner: 'x', context: { step: 2 } }));
+    const expected = { ...held, context: { step: 2 }, cancel };
     assert.deepEqual(await find('op-1'), expected);
+  });
+
+  it('tells who is to carry out which active operations, and which have ended', async () => {
+    await insert(operation('op-1', 1, { leaseOwner: 'a', fence: 1 }));
+    await insert(operation('op-2', 2, { leaseOwner: 'b', fence: 1 }));
+    await insert(operation('op-3', 3, { leaseOwner: 'a', state: 'done', endedAt: 3 }));
+    await journal((store) => store.requestCancel('op-1', cancel));
+    assert.deepEqual(await journal((store) => store.heldBy('a')), [
+      { id: 'op-1', machineId: operation('op-1', 1).machineId, fence: 1, cancel },
+    ]);
+    assert.deepEqual(await journal((store) => store.ended(['op-1', 'op-3', 'op-9'])), ['op-3']);
   });
 
   it('takes one cancel request, of an active operation', async () => {

@@ -168,7 +168,7 @@ export function operation(id: string, n: number, more: Partial<OperationRecord> 
     result: null,
     leaseOwner: null,
     fence: 0,
-    heartbeat: 0,
+    timeLeft: 60_000,
     ...more,
   };
 }

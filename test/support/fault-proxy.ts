@@ -6,6 +6,8 @@ export type ProxyFault =
   /** It is passed on and done, and the connection is cut instead of the answer. */
   | { readonly kind: 'cut-after' }
   | { readonly kind: 'cut-before' }
+  /** It is swallowed: no answer ever comes. */
+  | { readonly kind: 'hang' }
   | {
       readonly kind: 'answer';
       readonly code: number;
@@ -20,6 +22,7 @@ export class FaultProxy {
   readonly #faults: { readonly match: RegExp; readonly fault: ProxyFault }[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
+  readonly #hanging = new Set<Socket>();
 
   /** @param target root of the server: `http://127.0.0.1:5240` */
   static async start(target: string): Promise<FaultProxy> {
@@ -50,6 +53,13 @@ export class FaultProxy {
     return this.#faults.length;
   }
 
+  /** No fault is left; whoever still waits for a swallowed request finds the connection cut. */
+  heal(): void {
+    this.#faults.length = 0;
+    for (const socket of this.#hanging) socket.destroy();
+    this.#hanging.clear();
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -61,6 +71,7 @@ export class FaultProxy {
     const index = this.#faults.findIndex(({ match }) => match.test(line));
     const fault = index < 0 ? undefined : this.#faults.splice(index, 1)[0]!.fault;
     if (fault?.kind === 'cut-before') return void request.socket.destroy();
+    if (fault?.kind === 'hang') return void this.#hanging.add(request.socket);
     if (fault?.kind === 'answer') {
       request.resume();
       response.writeHead(fault.code, fault.headers);

@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs';
+import type { Clock } from '../../plugin-api/index.ts';
 import type { ServiceProcessOptions } from '../../lab/demo/service-process.ts';
 import type { RunningService } from '../../lab/demo/stage.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
@@ -6,11 +7,12 @@ import { createLog } from '../../src/kernel/log/log.ts';
 import { startService } from '../../src/main.ts';
 
 /** The real service inside the test's own process: quicker to start than a process of its own. */
-export async function launchLocally(options: ServiceProcessOptions): Promise<RunningService> {
+export async function launchLocally(options: ServiceProcessOptions, clock?: Clock): Promise<RunningService> {
   const env = { ...process.env, ...options.env };
   const file = createWriteStream(options.logFile, { flags: 'a' });
   const { config } = loadConfig({ path: options.configFile, env });
-  const service = await startService({ config, log: createLog({ level: 'debug', destination: file }), env });
+  const log = createLog({ level: 'debug', destination: file });
+  const service = await startService({ config, log, env, ...(clock && { clock }) });
   let ended: (how: string) => void;
   const exited = new Promise<string>((resolve) => {
     ended = resolve;

@@ -7,7 +7,7 @@ import { stageDatabase } from './temp-database.ts';
 
 /** A floor with the real service in this process, rack config and image uploaded, machines commissioned. */
 export async function localStage(
-  options: Omit<Partial<StageOptions>, 'directory' | 'launch'> = {},
+  options: Omit<Partial<StageOptions>, 'directory'> = {},
 ): Promise<{ readonly stage: Stage; readonly close: () => Promise<void> }> {
   const directory = mkdtempSync(path.join(tmpdir(), 'csbm-stage-'));
   const database = await stageDatabase();

@@ -107,6 +107,11 @@ export class MariadbServer {
     await gone;
   }
 
+  /** Stops it where it stands (SIGSTOP), or lets it go on (SIGCONT); nothing while it is ended. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process?.kill(signal);
+  }
+
   /** Ends it and removes everything of it. Idempotent. */
   async stop(): Promise<void> {
     await this.end('SIGKILL');

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { claimDoors } from '../../core/machine/pool.ts';
+import { subjectKinds } from '../../core/quarantine/quarantine.ts';
+import { eventKinds, retained } from '../../core/storage/timeline.ts';
 import { roles } from '../../core/access/principal.ts';
 
 /**
@@ -172,6 +174,16 @@ export const machine = named(
       })
       .nullable(),
     operation: z.object({ id: z.string(), kind: z.string(), state: z.string() }).nullable(),
+    /** Why it gets no new claim: its own quarantine, or that of a device that it needs. */
+    withheld: z
+      .object({
+        kind: z.enum(subjectKinds),
+        name: z.string(),
+        code: z.string(),
+        reason: z.string(),
+        since: time,
+      })
+      .nullable(),
   }),
 );
 
@@ -293,6 +305,79 @@ export const alarm = named(
   }),
 );
 
+export const instance = named(
+  'ServiceInstance',
+  z.object({
+    id: z.string(),
+    name: z.string(),
+    version: z.string(),
+    adminUrl: z.string().nullable(),
+    state: z.enum(['alive', 'draining', 'gone']),
+    startedAt: time,
+    endedAt: time.nullable(),
+    reason: z.string().nullable(),
+    /** Whether it is the one that answers. */
+    self: z.boolean(),
+    /** How many machines it holds; null where one process has all. */
+    machines: z.int().nullable(),
+  }),
+);
+
+export const quarantineRecord = named(
+  'Quarantine',
+  z.object({
+    kind: z.enum(subjectKinds),
+    name: z.string(),
+    /** Of a machine and of a BMC the hostname of the machine; else the name. */
+    label: z.string(),
+    code: z.string(),
+    reason: z.string(),
+    since: time.nullable(),
+    by: z.string(),
+    count: z.int(),
+    lastAt: time,
+    liftedAt: time.nullable(),
+    liftedBy: z.string().nullable(),
+    liftedBecause: z.string().nullable(),
+  }),
+);
+
+const timelineEntry = named(
+  'TimelineEntry',
+  z.object({
+    id: z.string(),
+    at: time,
+    kind: z.enum([...eventKinds, 'operation', 'step', 'alarm']),
+    operationId: z.string().nullable(),
+    text: z.string(),
+    /** Of operations and steps: begun, running, done, failed, cancelled, unknown, cancel-asked. */
+    outcome: z.string().nullable(),
+    before: z.string().nullable(),
+    after: z.string().nullable(),
+    evidence: z.object({ summary: z.string(), verified: z.boolean() }).nullable(),
+    error: z
+      .object({
+        code: z.string(),
+        what: z.string(),
+        where: z.string().optional(),
+        said: z.string().optional(),
+      })
+      .nullable(),
+    /** Milliseconds. */
+    took: z.int().nullable(),
+    who: requester.nullable(),
+  }),
+);
+
+export const timelinePage = z.object({
+  machine: z.object({ id: z.string(), hostname: z.string() }),
+  entries: z.array(timelineEntry),
+  /** The cursor of the page of what is older; null = there is nothing older. */
+  next: z.string().nullable(),
+});
+
+export const pruned = z.object({ dryRun: z.boolean(), rows: z.record(z.enum(retained), z.int()) });
+
 export const provisioning = z.looseObject({ state: z.string() });
 
 export const health = named(
@@ -306,6 +391,8 @@ export const health = named(
     provisioning,
     unsavedSwitches: z.array(z.object({ name: z.string(), since: time })),
     quarantined: z.array(z.object({ id: z.string(), hostname: z.string(), ...quarantine.shape })),
+    /** Of ports, switches and BMCs; those of machines are in `quarantined`. */
+    quarantinedDevices: z.array(quarantineRecord),
   }),
 );
 

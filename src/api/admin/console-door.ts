@@ -137,5 +137,7 @@ function refuse(socket: Duplex, thrown: unknown): void {
       '',
       body,
     ].join('\r\n'),
+    // The client's half stays open otherwise, for as long as it likes.
+    () => socket.destroy(),
   );
 }

@@ -6,7 +6,11 @@ import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts
 import type { EventBus } from '../../kernel/events/event-bus.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { OperationEvents } from '../../operations/operation-events.ts';
+import type { Instances } from '../../operations/instances/instances.ts';
 import { operationView, stepView } from './views.ts';
+
+/** Milliseconds between two looks at the journal for what another instance does. */
+const lookInterval = 500;
 
 /**
  * Streams an operation as lines of JSON, `{"step": ...}` and `{"operation": ...}`: first what the journal holds, then what
@@ -16,8 +20,14 @@ export async function followOperation(
   {
     events,
     storage,
+    instances,
     log,
-  }: { readonly events: EventBus<OperationEvents>; readonly storage: Storage; readonly log: Log },
+  }: {
+    readonly events: EventBus<OperationEvents>;
+    readonly storage: Storage;
+    readonly instances: Pick<Instances, 'shared'>;
+    readonly log: Log;
+  },
   id: string,
   res: Response,
 ): Promise<void> {
@@ -48,6 +58,10 @@ export async function followOperation(
     if (operation) tellAll(operation, steps);
     res.end();
   };
+  const breakOff = (thrown: unknown): void => {
+    log.error({ operation: id, error: asCodedError(thrown).message }, 'follow broken off');
+    res.destroy();
+  };
   const stopStep = events.on('step', (step) => {
     if (step.operationId !== id) return;
     if (stream.live) tell(step);
@@ -59,15 +73,22 @@ export async function followOperation(
       send({ operation: operationView(operation) });
       return;
     }
-    finish().catch((thrown: unknown) => {
-      log.error({ operation: id, error: asCodedError(thrown).message }, 'follow broken off');
-      res.destroy();
-    });
+    finish().catch(breakOff);
   });
+  // What another instance carries out is not heard here, but it is in the journal.
+  const look = async (): Promise<void> => {
+    if (!stream.live) return;
+    const [operation, steps] = await read();
+    if (stream.closed) return;
+    steps.forEach(tell);
+    if (operation?.endedAt != null) await finish();
+  };
+  const looks = instances.shared ? setInterval(() => void look().catch(breakOff), lookInterval) : undefined;
   const pulse = setInterval(() => stream.live && res.write('\n'), 15_000);
   const close = (): void => {
     stream.closed = true;
     clearInterval(pulse);
+    clearInterval(looks);
     stopStep();
     stopOperation();
   };

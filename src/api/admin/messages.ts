@@ -119,6 +119,13 @@ export const operationsQuery = z.strictObject({
   machine: name.optional(),
   active: z.enum(['0', '1']).optional(),
 });
+export const timelineQuery = z.strictObject({
+  since: z.coerce.number().int().min(0).optional(),
+  until: z.coerce.number().int().min(0).optional(),
+  operation: z.string().max(64).optional(),
+  cursor: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(200),
+});
 export const imageQuery = z.strictObject({
   name,
   canBond: z.enum(['true', 'false']).default('true'),

@@ -3,8 +3,11 @@ import type { Express, NextFunction, Request, Response } from 'express';
 import type { z } from 'zod';
 import { askerOf, type Principal } from '../../core/access/principal.ts';
 import { authorise } from '../../core/access/rights.ts';
+import type { RateLimit } from '../../kernel/concurrency/rate-limit.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
+import { Throttled } from '../../kernel/errors/throttled.ts';
 import type { Log } from '../../kernel/log/log.ts';
+import { peerOf } from '../../kernel/net/peer-address.ts';
 import type { BodyLimits } from '../../kernel/net/read-bytes.ts';
 import type { Access } from '../../operations/access.ts';
 import { httpStatus } from './http-status.ts';
@@ -20,6 +23,10 @@ export interface MountOptions {
   readonly access: Access;
   readonly log: Log;
   readonly body: BodyLimits;
+  /** Of each principal; absent = as many as it likes. */
+  readonly requests?: RateLimit | undefined;
+  /** Throws for what is not to be done just now. */
+  readonly refuse?: ((route: Route) => void) | undefined;
 }
 
 const nobody: Principal = { name: '', role: 'viewer', scope: '' };
@@ -29,7 +36,9 @@ export function mount(app: Express, routes: readonly Route[], options: MountOpti
   for (const one of routes) {
     app[one.method](one.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (req: Request, res: Response) => {
       const principal = one.action === null ? nobody : await authenticate(options.access, req);
+      if (one.action !== null) refuseTooMany(options.requests, principal.name);
       if (one.action !== null) authorise({ ...principal, principal: principal.name }, one.action);
+      options.refuse?.(one);
       const query = one.query === null ? undefined : parse(one.query, { ...req.query }, 'query');
       const body = await bodyOf(one, req, options.body);
       const reply = await one.handle({
@@ -65,7 +74,7 @@ export async function authenticate(
   access: Access,
   req: Pick<IncomingMessage, 'headers' | 'socket'>,
 ): Promise<Principal> {
-  const source = req.socket.remoteAddress ?? 'unknown';
+  const source = peerOf(req.socket.remoteAddress);
   const token = /^Bearer ([\x21-\x7e]{1,512})$/.exec(req.headers.authorization ?? '')?.[1];
   if (token) return access.authenticate(token, source);
   access.refuseThrottled(source);
@@ -74,6 +83,13 @@ export async function authenticate(
     what: 'no bearer token',
     remedy: 'send Authorization: Bearer TOKEN',
   });
+}
+
+/** @throws Throttled `request.too-many` */
+function refuseTooMany(requests: RateLimit | undefined, principal: string): void {
+  const wait = requests?.take(principal) ?? 0;
+  if (wait > 0)
+    throw new Throttled('request.too-many', wait, { what: `${principal} sends too many requests` });
 }
 
 async function bodyOf({ body }: Route, req: Request, limits: BodyLimits): Promise<unknown> {
@@ -120,6 +136,7 @@ export function errorAnswer(log: Log) {
         { path: req.path, from: req.socket.remoteAddress, error: error.message },
         'admin request refused',
       );
+    if (error instanceof Throttled) res.set('retry-after', String(error.retryAfter));
     const problems = 'problems' in error ? { problems: error.problems } : {};
     if (!req.complete) letRunDry(req);
     res.status(status).json({ error: { ...error.toJSON(), message: error.message, ...problems } });

@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { JsonValue } from '../../../plugin-api/index.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { Throttled } from '../../kernel/errors/throttled.ts';
 import { readBytes, type BodyFault, type BodyLimits } from '../../kernel/net/read-bytes.ts';
-
-/** What the API takes is flat; deeper nesting is an attack on whoever walks through it. */
-const deepest = 32;
+import { jsonExcess, usualDepth } from '../../wire/json/json-limits.ts';
 
 /**
  * The JSON of a request, or undefined where it has no body. Nothing of the body is repeated in an error: it may be a secret.
@@ -16,8 +15,8 @@ export async function readJson(req: IncomingMessage, limits: BodyLimits): Promis
   const type = (req.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
   if (type !== 'application/json')
     throw invalid('the body is not said to be JSON', 'send content-type: application/json');
-  const depth = depthOf(text);
-  if (depth > deepest) throw invalid(`the body is nested deeper than ${deepest} levels`);
+  if (jsonExcess(text, { depth: usualDepth }) !== null)
+    throw invalid(`the body is nested deeper than ${usualDepth} levels`);
   try {
     return JSON.parse(text, (key, value: JsonValue) => {
       // As a key it would mean something to JavaScript that JSON does not say.
@@ -34,7 +33,7 @@ export async function readJson(req: IncomingMessage, limits: BodyLimits): Promis
 /** @throws ServiceError `request.invalid` */
 export async function readText(req: IncomingMessage, limits: BodyLimits): Promise<string> {
   refuseEncoding(req);
-  const bytes = await readBytes(req, limits, (fault) => invalid(faultText(fault, limits)));
+  const bytes = await readBytes(req, limits, (fault) => refusal(fault, limits));
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -49,32 +48,17 @@ export function refuseEncoding(req: IncomingMessage): void {
     throw invalid('the body has a content-encoding', 'send the body as it is, without content-encoding');
 }
 
-function faultText(fault: BodyFault, { bytes, timeout }: BodyLimits): string {
+function refusal(fault: BodyFault, { bytes, timeout }: BodyLimits): ServiceError {
   switch (fault) {
     case 'too-large':
-      return `the body is too large: ${bytes} bytes are the most`;
+      return invalid(`the body is too large: ${bytes} bytes are the most`);
     case 'cut-off':
-      return 'the body ended in the middle';
+      return invalid('the body ended in the middle');
     case 'too-slow':
-      return `the body did not arrive within ${timeout / 1_000} s`;
+      return invalid(`the body did not arrive within ${timeout / 1_000} s`);
+    case 'no-room':
+      return new Throttled('service.overloaded', 1_000, { what: 'too many bodies are being read' });
   }
-}
-
-/** How deep arrays and objects lie in each other, without building any. */
-function depthOf(json: string): number {
-  let depth = 0;
-  let deepestSeen = 0;
-  let inText = false;
-  for (let i = 0; i < json.length; i += 1) {
-    const sign = json[i];
-    if (inText) {
-      if (sign === '\\') i += 1;
-      else if (sign === '"') inText = false;
-    } else if (sign === '"') inText = true;
-    else if (sign === '{' || sign === '[') deepestSeen = Math.max(deepestSeen, (depth += 1));
-    else if (sign === '}' || sign === ']') depth -= 1;
-  }
-  return deepestSeen;
 }
 
 function invalid(what: string, remedy?: string): ServiceError {

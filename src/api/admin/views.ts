@@ -4,6 +4,7 @@ import type { Claim } from '../../core/claim/claim.ts';
 import type { Deployment } from '../../core/claim/deployment.ts';
 import type { Machine } from '../../core/machine/machine.ts';
 import type { PortRecord } from '../../core/network/port-state.ts';
+import type { Withholding } from '../../core/quarantine/quarantine.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
 import type { OperationRecord, StepRecord } from '../../core/storage/journal-records.ts';
 
@@ -14,6 +15,7 @@ export function machineView(
   claim: Claim | null,
   deployment: Deployment | null,
   active: OperationRecord | null,
+  withheld: Withholding | null,
 ): JsonObject {
   const { bmc, clean, nics, disks, ...rest } = machine;
   return {
@@ -52,6 +54,7 @@ export function machineView(
       nicPlan: deployment.nicPlan.map((entry) => ({ ...entry })),
     },
     operation: active && { id: active.id, kind: active.kind, state: active.state },
+    withheld: withheld && { ...withheld },
   };
 }
 

@@ -1,12 +1,19 @@
 import { join } from 'node:path';
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
 import { z } from 'zod';
-import { parseMac, type JsonObject, type JsonValue } from '../../../plugin-api/index.ts';
+import { parseMac, seconds, type JsonObject, type JsonValue } from '../../../plugin-api/index.ts';
+import type { Clock, Duration } from '../../../plugin-api/index.ts';
+import { RateLimit, type RateLimitOptions } from '../../kernel/concurrency/rate-limit.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { Throttled } from '../../kernel/errors/throttled.ts';
 import type { Log } from '../../kernel/log/log.ts';
+import type { ByteBudget } from '../../kernel/net/byte-budget.ts';
+import { peerOf } from '../../kernel/net/peer-address.ts';
+import { readBytes, type BodyFault } from '../../kernel/net/read-bytes.ts';
 import type { BootConversationService } from '../../operations/boot/boot-conversations.ts';
 import type { BootAsker } from '../../operations/boot/newcomers.ts';
 import type { ImageFile } from '../../operations/images/image-library.ts';
+import { jsonExcess, usualDepth } from '../../wire/json/json-limits.ts';
 import { progressMessage, resultMessage } from './agent-messages.ts';
 import { sendError } from './boot-errors.ts';
 import { FileUnavailable, sendFile } from './file-response.ts';
@@ -25,15 +32,51 @@ export interface BootAppOptions {
   /** Sends images and the ramdisk past Node; without it Node sends them. The caller closes it, after the server. */
   readonly sender?: FileSender | null;
   readonly log: Log;
+  /** How often one MAC address, one token, and, twenty times as often, one address may ask; absent = as often as it likes. */
+  readonly asking?: { readonly clock: Pick<Clock, 'monotonic'>; readonly limit: RateLimitOptions };
+  /** Memory for all bodies that are being read. */
+  readonly bodyBudget?: ByteBudget;
+  /** Until the body of a request must be there (default 60 s). */
+  readonly bodyTimeout?: Duration;
 }
 
 /** Largest bodies in bytes: a log as the protocol says; an inventory of a thousand disks is smaller than a result may be. */
 const bodyLimits = { progress: 16 * 1024, log: 64 * 1024, result: 1024 * 1024 };
 
+/** Machines behind one address, where there is a relay or a simulated floor. */
+const askersPerAddress = 20;
+
+/** Who asks more often than any machine does. */
+class Asking {
+  readonly #askers: RateLimit;
+  readonly #addresses: RateLimit;
+
+  constructor({ clock, limit }: NonNullable<BootAppOptions['asking']>) {
+    const { rate, burst } = limit;
+    this.#askers = new RateLimit(clock, limit);
+    this.#addresses = new RateLimit(clock, {
+      ...limit,
+      rate: rate * askersPerAddress,
+      burst: burst * askersPerAddress,
+    });
+  }
+
+  /** Milliseconds until the address may ask again; 0 = now. */
+  address(req: Request): number {
+    return this.#addresses.take(peerOf(req.socket.remoteAddress));
+  }
+
+  /** The same for a MAC address or a token. */
+  asker(name: string): number {
+    return this.#askers.take(name);
+  }
+}
+
 /** The boot service's HTTP side, docs/boot-protocol.md: translates it to boot conversations and owns no rule. */
 export function bootApp(options: BootAppOptions): Express {
   const { log } = options;
   const base = options.publicUrl.replace(/\/+$/, '');
+  const asking = options.asking ? new Asking(options.asking) : null;
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -42,9 +85,9 @@ export function bootApp(options: BootAppOptions): Express {
   app.set('case sensitive routing', true);
   app.use(accessLog(log));
   app.get('/boot.ipxe', (_req, res) => sendScript(res, firstScript(base)));
-  app.get('/boot/v1/script', scriptRoute(options, base));
+  app.get('/boot/v1/script', scriptRoute(options, base, asking));
   app.get('/boot/v1/ramdisk/:file', ramdiskRoute(options));
-  app.use('/boot/v1/agent', agentRouter(options, base));
+  app.use('/boot/v1/agent', agentRouter(options, base, asking));
   app.use((_req: Request, res: Response) => {
     sendError(res, new ServiceError({ code: 'request.not-found', what: 'there is nothing at this address' }));
   });
@@ -84,7 +127,7 @@ function plain(longest: number): z.ZodType<string> {
     );
 }
 
-function scriptRoute(options: BootAppOptions, base: string) {
+function scriptRoute(options: BootAppOptions, base: string, asking: Asking | null) {
   const { conversations, log } = options;
   const ramdisk = { kernelArguments: options.kernelArguments ?? '' };
   return async (req: Request, res: Response): Promise<void> => {
@@ -99,6 +142,12 @@ function scriptRoute(options: BootAppOptions, base: string) {
         res,
         decisionScript({ kind: 'power-off', reason: 'no valid MAC in the request' }, base, ramdisk),
       );
+      return;
+    }
+    // Before anything is looked up, and in words that iPXE understands: it asks again in a while.
+    if (asking && (asking.address(req) > 0 || asking.asker(asker.mac) > 0)) {
+      log.debug({ mac: asker.mac, remote: asker.remote }, 'asks for its boot too often');
+      sendScript(res, laterScript(base));
       return;
     }
     try {
@@ -138,12 +187,17 @@ function ramdiskRoute({ ramdiskDir, sender }: BootAppOptions) {
   };
 }
 
-function agentRouter(options: BootAppOptions, base: string): Router {
+function agentRouter(options: BootAppOptions, base: string, asking: Asking | null): Router {
   const { conversations, images, sender, log } = options;
+  const body = bodyReader(options);
   const router = express.Router({ strict: true, caseSensitive: true });
   router.use(async (req, res, next) => {
     res.set('cache-control', 'no-store');
-    await conversations.authenticate(tokenOf(req));
+    const token = tokenOf(req);
+    const wait = asking ? Math.max(asking.address(req), asking.asker(token)) : 0;
+    if (wait > 0)
+      throw new Throttled('request.too-many', wait, { what: 'the agent sends too many requests' });
+    await conversations.authenticate(token);
     next();
   });
 
@@ -213,8 +267,36 @@ function tokenOf(req: Request): string {
 }
 
 /** The body as bytes, whatever its type is called: curl's default is that of a form. */
-function body(limit: number) {
-  return express.raw({ type: () => true, limit, inflate: false });
+function bodyReader({ bodyBudget: budget, bodyTimeout: timeout = seconds(60) }: BootAppOptions) {
+  return (bytes: number) =>
+    async (req: Request, _res: Response, next: NextFunction): Promise<void> => {
+      const encoding = (req.get('content-encoding') ?? 'identity').trim().toLowerCase();
+      // A small body may unpack to anything.
+      if (encoding !== 'identity' && encoding !== '')
+        throw refusedBody(415, 'the body has a content-encoding');
+      req.body = await readBytes(req, { bytes, timeout, budget }, (fault) =>
+        bodyRefusal(fault, bytes, timeout),
+      );
+      next();
+    };
+}
+
+function bodyRefusal(fault: BodyFault, bytes: number, timeout: Duration): Error {
+  switch (fault) {
+    case 'too-large':
+      return refusedBody(413, `the body is larger than ${bytes} bytes`);
+    case 'cut-off':
+      return refusedBody(400, 'the body ended in the middle');
+    case 'too-slow':
+      return refusedBody(408, `the body did not arrive within ${timeout / 1_000} s`);
+    case 'no-room':
+      return new Throttled('service.overloaded', 1_000, { what: 'too many bodies are being read' });
+  }
+}
+
+/** As Express's own body readers tell it. */
+function refusedBody(status: number, what: string): Error {
+  return Object.assign(new Error(what), { status });
 }
 
 function bodyText(req: Request): string {
@@ -223,8 +305,14 @@ function bodyText(req: Request): string {
 
 function readMessage<T>(message: z.ZodType<T>, req: Request): T {
   let value: unknown;
+  const text = bodyText(req);
+  if (jsonExcess(text, { depth: usualDepth }) !== null)
+    throw new ServiceError({
+      code: 'request.invalid',
+      what: `the body is nested deeper than ${usualDepth} levels`,
+    });
   try {
-    value = JSON.parse(bodyText(req));
+    value = JSON.parse(text);
   } catch {
     throw new ServiceError({ code: 'request.invalid', what: 'the body is not JSON' });
   }

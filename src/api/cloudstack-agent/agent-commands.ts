@@ -41,6 +41,8 @@ export interface CommandContext {
   readonly wait: number | null;
   /** The server's own names of the job, for the log; null when it sent none. */
   readonly job: string | null;
+  /** Number of the frame or request that it came with; null where the door has none. */
+  readonly sequence: string | null;
 }
 
 export interface StartRequest extends CommandContext {

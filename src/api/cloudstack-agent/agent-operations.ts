@@ -1,16 +1,20 @@
-import { CodedError, seconds, type Duration } from '../../../plugin-api/index.ts';
-import { askerOf, type Asker } from '../../core/access/principal.ts';
+import { CodedError, seconds, type Clock, type Duration } from '../../../plugin-api/index.ts';
+import { askerOf, requesterOf, type Asker } from '../../core/access/principal.ts';
 import { scopeTerm } from '../../core/access/scope.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Machines } from '../../operations/machines.ts';
 import type { OperationRequest, Operations } from '../../operations/operations.ts';
+import type { EventNotes } from '../../operations/timeline/event-notes.ts';
 import type { AgentCommands, CommandContext, InstanceOwner, InstanceReference } from './agent-commands.ts';
 
 export interface AgentOperationsOptions {
   readonly machines: Pick<Machines, 'powerReport' | 'checkHealth'>;
   readonly operations: Pick<Operations, 'submit' | 'ended' | 'endedOrReleased'>;
+  /** Hears of every answer to a command. */
+  readonly timeline: Pick<EventNotes, 'note'>;
+  readonly clock: Clock;
   /** Name of the cloud whose management servers command here: makes instance names unique. */
   readonly cloud: string;
   /** Through which door the commands come: recorded with every operation. */
@@ -130,21 +134,53 @@ export class AgentOperations implements AgentCommands {
     request: CommandContext & { readonly instance: InstanceReference },
   ): Promise<void> {
     const { operations, destroyPatience } = this.#options;
-    const { operation } = await operations.submit({
+    const order: OperationRequest = {
       kind: 'destroy',
       machineId: machineId as MachineId,
       requester: this.#requester(command, request),
       externalId: this.#externalId(request.instance),
-    });
-    if (!operation) return;
+    };
     const patience = ((waitOf(request) ?? destroyPatience) * (1 - answerShare)) as Duration;
-    throwUnlessDone(await operations.endedOrReleased(operation.id, patience));
+    await this.#answered(order, async ({ id }) =>
+      throwUnlessDone(await operations.endedOrReleased(id, patience)),
+    );
   }
 
   async #perform(request: OperationRequest): Promise<void> {
     const { operations } = this.#options;
-    const { operation } = await operations.submit(request);
-    if (operation) throwUnlessDone(await operations.ended(operation.id), request.kind);
+    await this.#answered(request, async ({ id }) =>
+      throwUnlessDone(await operations.ended(id), request.kind),
+    );
+  }
+
+  /** Submits, waits as `end` says, and notes what the answer is. */
+  async #answered(
+    request: OperationRequest,
+    end: (operation: OperationRecord) => Promise<void>,
+  ): Promise<void> {
+    const { clock, operations, timeline } = this.#options;
+    const { kind, machineId, requester } = request;
+    const began = clock.monotonic();
+    let operationId: string | null = null;
+    const note = (said: string): void =>
+      timeline.note({
+        at: clock.now(),
+        machineId,
+        operationId,
+        kind: 'answer',
+        text: `${kind} answered: ${said}`,
+        took: clock.monotonic() - began,
+        who: requesterOf(requester),
+      });
+    try {
+      const { operation } = await operations.submit(request);
+      operationId = operation?.id ?? null;
+      if (operation) await end(operation);
+      note('success');
+    } catch (thrown) {
+      note(`failure: ${thrown instanceof CodedError ? thrown.message : 'a fault of the service'}`);
+      throw thrown;
+    }
   }
 
   #externalId(instance: InstanceReference): string {
@@ -157,7 +193,9 @@ export class AgentOperations implements AgentCommands {
     return askerOf(
       { name: `cloud:${cloud}`, role: 'cloud', scope: scopeTerm('cloud', cloud) },
       door,
-      context.job === null ? command : `${command}, ${context.job}`,
+      [command, context.sequence && `sequence ${context.sequence}`, context.job]
+        .filter((part) => part !== null && part !== '')
+        .join(', '),
     );
   }
 }

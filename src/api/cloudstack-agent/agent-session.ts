@@ -338,7 +338,8 @@ export class AgentSession {
     if (isLinkCommand(entry.className)) return executeLinkCommand(entry, this.#control(), log);
     this.#owner.commandBegan();
     try {
-      return await executeCommand(this.#owner.host.machineId, entry, this.#owner.context.commands, log);
+      const command = { ...entry, sequence: header.sequence.toString() };
+      return await executeCommand(this.#owner.host.machineId, command, this.#owner.context.commands, log);
     } finally {
       this.#owner.commandEnded();
     }

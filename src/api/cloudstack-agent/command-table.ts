@@ -27,11 +27,14 @@ export interface CommandAnswer {
   readonly ok: boolean;
 }
 
+/** A command with the number of what it came with. */
+export type Command = ParsedEntry & { readonly sequence?: string | undefined };
+
 interface CommandHandler {
   readonly answerClass: string;
   /** What csbm does, for the documentation. */
   readonly does: string;
-  run(machineId: string, entry: ParsedEntry, commands: AgentCommands): Promise<void>;
+  run(machineId: string, entry: Command, commands: AgentCommands): Promise<void>;
   /** Fields of a good answer that have to be found out. */
   find?(machineId: string, entry: ParsedEntry, commands: AgentCommands): Promise<GsonObject>;
   /** Text of a good answer, where the stock agent sends one. */
@@ -238,7 +241,7 @@ export function servedCommands(): readonly {
 /** Carries one command out and makes its one answer, of the right class also when the command failed. Never rejects. */
 export async function executeCommand(
   machineId: string,
-  entry: ParsedEntry,
+  entry: Command,
   commands: AgentCommands,
   log: Log,
 ): Promise<CommandAnswer> {
@@ -296,7 +299,7 @@ function setBootDevice(device: string | null): void {
   });
 }
 
-function nicRequest(entry: ParsedEntry): NicRequest {
+function nicRequest(entry: Command): NicRequest {
   const { instanceName, nic } = readNicCommand(entry);
   if (!nic) throw invalid('the command has no nic');
   return {
@@ -306,8 +309,12 @@ function nicRequest(entry: ParsedEntry): NicRequest {
   };
 }
 
-function contextOf(entry: ParsedEntry): CommandContext {
+function contextOf(entry: Command): CommandContext {
   const wait = Number(longField(entry.fields, 'wait') ?? 0n);
   const context = objectField(entry.fields, 'contextMap') ?? {};
-  return { wait: wait > 0 ? wait : null, job: textField(context, 'job') ?? textField(context, 'logid') };
+  return {
+    wait: wait > 0 ? wait : null,
+    job: textField(context, 'job') ?? textField(context, 'logid'),
+    sequence: entry.sequence ?? null,
+  };
 }

@@ -5,6 +5,7 @@ import type { CodedError } from '../../../plugin-api/index.ts';
  * The wiring codes are not among them: they name what is wrong with this machine's cabling, and the next machine may be right.
  */
 const everywhere: ReadonlySet<string> = new Set([
+  'restore.pending',
   'image.no-match',
   'image.ambiguous',
   'image.storage',

@@ -9,8 +9,13 @@ import {
   type Secret,
 } from '../../../plugin-api/index.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { FailureLimit, type FailureLimitOptions } from '../../kernel/concurrency/failure-limit.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
+import { Throttled } from '../../kernel/errors/throttled.ts';
 import type { Log } from '../../kernel/log/log.ts';
+import type { ByteBudget } from '../../kernel/net/byte-budget.ts';
+import { peerOf } from '../../kernel/net/peer-address.ts';
+import { readBytes, type BodyFault } from '../../kernel/net/read-bytes.ts';
 import { composeBody, parseBody, type BodyEntry, type ParsedEntry } from '../../wire/cloudstack/body.ts';
 import { maxBodyBytes } from '../../wire/cloudstack/limits.ts';
 import { answerClass, answerEntry, stoppedAnswer } from '../../wire/cloudstack/message/answer.ts';
@@ -40,13 +45,17 @@ export interface DirectAppOptions {
   /** Carries one command out, as the agent's link does. Never rejects. */
   readonly execute: (
     machineId: string,
-    entry: ParsedEntry,
+    entry: ParsedEntry & { readonly sequence?: string | undefined },
   ) => Promise<{ readonly entry: BodyEntry; readonly ok: boolean }>;
   /** Power of every instance of the machine; `report` null = not certain; null = its BMC cannot be read. */
   readonly power: (machineId: string) => Promise<{ readonly report: PowerReport | null } | null>;
   readonly clock: Clock;
   readonly log: Log;
   readonly settings?: Partial<DirectSettings> | undefined;
+  /** Against who tries many wrong tokens; the right one is always let in: nobody can lock the cloud out. */
+  readonly failures?: FailureLimitOptions;
+  /** Memory for all bodies that are being read. */
+  readonly bodyBudget?: ByteBudget;
 }
 
 export interface DirectSettings {
@@ -56,12 +65,15 @@ export interface DirectSettings {
   readonly statusTimeout: Duration;
   /** How long the answer of an ended command is kept for its repetition. */
   readonly keepAnswers: Duration;
+  /** Until the body of a request must be there. */
+  readonly bodyTimeout: Duration;
 }
 
 export const defaultDirectSettings: DirectSettings = {
   heartbeat: seconds(10),
   statusTimeout: seconds(5),
   keepAnswers: minutes(15),
+  bodyTimeout: seconds(60),
 };
 
 /** A frame of the agent protocol has one to three commands. */
@@ -87,6 +99,7 @@ class Refusal extends Error {
  */
 export function directApp(options: DirectAppOptions): RequestListener {
   const { clock, log } = options;
+  const failures = new FailureLimit(clock, options.failures);
   const settings = { ...defaultDirectSettings, ...options.settings };
   const memory = new AnswerMemory({ clock, keep: settings.keepAnswers });
   const expected = digest(options.token.reveal());
@@ -98,11 +111,7 @@ export function directApp(options: DirectAppOptions): RequestListener {
 
   const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const token = /^Bearer ([\x21-\x7e]{1,512})$/.exec(req.headers.authorization ?? '')?.[1] ?? '';
-    if (!timingSafeEqual(digest(token), expected))
-      throw new Refusal(
-        401,
-        new ServiceError({ code: 'request.unauthenticated', what: 'no valid bearer token' }),
-      );
+    if (!timingSafeEqual(digest(token), expected)) throw wrongToken(req);
     const [, id = '', what = ''] = route.exec(req.url ?? '') ?? [];
     if (what === '') throw notFound('there is nothing at this address');
     const method = what === 'commands' ? 'POST' : 'GET';
@@ -115,6 +124,21 @@ export function directApp(options: DirectAppOptions): RequestListener {
     if (!host) throw notFound('no machine, or more than one, is this host');
     if (what === 'commands') await commands(host, req, res);
     else send(res, composeBody([what === 'status' ? await status(host) : startup(host)]));
+  };
+
+  const wrongToken = (req: IncomingMessage): Refusal => {
+    const source = peerOf(req.socket.remoteAddress);
+    const wait = failures.wait(source);
+    if (wait > 0)
+      return new Refusal(
+        429,
+        new Throttled('access.throttled', wait, { what: `too many wrong tokens came from ${source}` }),
+      );
+    failures.fail(source);
+    return new Refusal(
+      401,
+      new ServiceError({ code: 'request.unauthenticated', what: 'no valid bearer token' }),
+    );
   };
 
   const status = async (host: DirectHost): Promise<BodyEntry> => {
@@ -141,16 +165,24 @@ export function directApp(options: DirectAppOptions): RequestListener {
   };
 
   const commands = async (host: DirectHost, req: IncomingMessage, res: ServerResponse): Promise<void> => {
-    const text = await bodyText(req);
+    const text = await bodyText(req, settings.bodyTimeout, options.bodyBudget);
     const entries = parsed(text);
     const requestId = req.headers['x-csbm-request-id'];
-    const work = (): Promise<string> => carryOut(host.machineId, entries);
+    const name = typeof requestId === 'string' ? requestId.slice(0, 64) : undefined;
+    const work = (): Promise<string> =>
+      carryOut(
+        host.machineId,
+        entries.map((entry) => ({ ...entry, sequence: name })),
+      );
     const key = `${host.machineId} ${String(requestId)}`;
     const answer = requestId === undefined ? work() : memory.once(key, text, work);
     await answerSlowly(res, answer);
   };
 
-  const carryOut = async (machineId: string, entries: readonly ParsedEntry[]): Promise<string> => {
+  const carryOut = async (
+    machineId: string,
+    entries: readonly (ParsedEntry & { readonly sequence?: string | undefined })[],
+  ): Promise<string> => {
     const answers: BodyEntry[] = [];
     let stopped = false;
     for (const entry of entries) {
@@ -202,6 +234,7 @@ export function directApp(options: DirectAppOptions): RequestListener {
       }
       // What is left of a body that was refused is not read.
       if (!req.complete) res.setHeader('connection', 'close');
+      if (error instanceof Throttled) res.setHeader('retry-after', error.retryAfter);
       send(res, JSON.stringify({ code: error.code, message: error.message }), httpStatus);
     });
   };
@@ -230,30 +263,44 @@ function parsed(text: string): readonly ParsedEntry[] {
   return entries;
 }
 
-function bodyText(req: IncomingMessage): Promise<string> {
+async function bodyText(
+  req: IncomingMessage,
+  timeout: Duration,
+  budget: ByteBudget | undefined,
+): Promise<string> {
   const encoding = req.headers['content-encoding'] ?? 'identity';
   // A small body may unpack to anything.
   if (encoding !== 'identity') throw malformed('the body has a content-encoding');
-  if (Number(req.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge();
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    req.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > maxBodyBytes) {
-        req.pause();
-        reject(tooLarge());
-      } else chunks.push(chunk);
-    });
-    req.on('end', () => {
-      try {
-        resolve(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
-      } catch {
-        reject(malformed('the body is not UTF-8'));
-      }
-    });
-    req.on('error', () => reject(malformed('the body ended in the middle')));
-  });
+  const bytes = await readBytes(req, { bytes: maxBodyBytes, timeout, budget }, (fault) =>
+    refusedBody(fault, timeout),
+  );
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw malformed('the body is not UTF-8');
+  }
+}
+
+function refusedBody(fault: BodyFault, timeout: Duration): Refusal {
+  switch (fault) {
+    case 'too-large':
+      return new Refusal(
+        413,
+        new ServiceError({
+          code: 'request.invalid',
+          what: `the body is larger than ${maxBodyBytes} bytes`,
+        }),
+      );
+    case 'cut-off':
+      return malformed('the body ended in the middle');
+    case 'too-slow':
+      return malformed(`the body did not arrive within ${timeout / 1_000} s`);
+    case 'no-room':
+      return new Refusal(
+        503,
+        new Throttled('service.overloaded', 1_000, { what: 'too many bodies are being read' }),
+      );
+  }
 }
 
 function send(res: ServerResponse, text: string, status = 200): void {
@@ -280,11 +327,6 @@ function notFound(what: string): Refusal {
 
 function malformed(what: string): Refusal {
   return new Refusal(400, new ServiceError({ code: 'request.invalid', what }));
-}
-
-function tooLarge(): Refusal {
-  const what = `the body is larger than ${maxBodyBytes} bytes`;
-  return new Refusal(413, new ServiceError({ code: 'request.invalid', what }));
 }
 
 function unavailable(what: string, where: string): Refusal {

@@ -26,7 +26,7 @@ export class Authentication {
   readonly #failures: FailureLimit;
   /** Of PLAINTEXT requests: docs/decisions/0016. */
   readonly #nonces: NonceMemory;
-  /** Keys that signed rightly of late, the oldest first: they are let through where their neighbours are throttled. */
+  /** Keys that signed rightly of late, each with its address, the oldest first: they are let through where others are throttled. */
   readonly #right = new Set<string>();
 
   constructor(keys: ApiKeys, clock: Clock, limit: FailureLimitOptions = {}) {
@@ -38,13 +38,19 @@ export class Authentication {
 
   /**
    * The signature of a request whose head is here: what can be checked before the body is read, and what then is left.
-   * @param source the caller's address: too many wrong signatures from there, and it has to wait
+   * @param source the caller's address: too many wrong signatures from there, or by the key, and one has to wait
    * @throws MaasRefusal 400, 401 or 429
    */
   async begin(values: OAuthValues, source: string): Promise<PendingSignature> {
-    if (!this.#right.has(values.token)) this.refuseThrottled(source);
-    const fail = (message: string): MaasRefusal => {
-      this.#failures.fail(source);
+    const familiar = `${values.token} ${source}`;
+    const byKey = `key ${values.token.slice(0, widest.key)}`;
+    // Whoever tries a key from elsewhere must not keep its owner out.
+    if (!this.#right.has(familiar)) {
+      this.refuseThrottled(source);
+      this.refuseThrottled(byKey);
+    }
+    const fail = (message: string, counted: readonly string[] = [source]): MaasRefusal => {
+      for (const one of counted) this.#failures.fail(one);
       return refused(message);
     };
     if (values.version !== null && values.version !== '1.0')
@@ -68,14 +74,15 @@ export class Authentication {
         `'Signature method ${shown(values.signatureMethod)} not supported try one of the following: PLAINTEXT, HMAC-SHA1'`,
       );
     const finish = async (request: ReceivedRequest): Promise<MaasUser> => {
-      if (!isSignatureRight(values, holder.key.secret, request)) throw fail("'Invalid signature.'");
+      if (!isSignatureRight(values, holder.key.secret, request))
+        throw fail("'Invalid signature.'", [source, byKey]);
       // Only who knows the secret can make us remember anything.
       const fresh =
         values.signatureMethod === 'PLAINTEXT'
           ? this.#nonces.take(token, nonce)
           : await this.#keys.takeNonce(token, nonce);
       if (!fresh) throw fail(`'Nonce already used: ${shown(nonce)}'`);
-      this.#remember(token);
+      this.#remember(familiar);
       return maasUser(holder.principal);
     };
     return { needsBody: values.signatureMethod === 'HMAC-SHA1', finish };
@@ -87,14 +94,14 @@ export class Authentication {
     if (wait > 0)
       throw new MaasRefusal(
         429,
-        'Too many wrong signatures came from this address.',
+        'Too many wrong signatures came from this address, or by this key.',
         Math.ceil(wait / 1_000),
       );
   }
 
-  #remember(token: string): void {
-    this.#right.delete(token);
-    this.#right.add(token);
+  #remember(familiar: string): void {
+    this.#right.delete(familiar);
+    this.#right.add(familiar);
     if (this.#right.size > shortMemory.keys) this.#right.delete(this.#right.values().next().value!);
   }
 }

@@ -52,5 +52,7 @@ function refusalOf(fault: BodyFault, { bytes, timeout }: BodyLimits): MaasRefusa
       return new MaasRefusal(400, 'Bad Request: the body ended in the middle.');
     case 'too-slow':
       return new MaasRefusal(408, `Bad Request: the body did not arrive within ${timeout / 1_000} s.`);
+    case 'no-room':
+      return new MaasRefusal(503, 'Service Unavailable: too many bodies are being read.', 1);
   }
 }

@@ -1,6 +1,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { seconds, type Duration } from '../../../plugin-api/index.ts';
 import type { FailureLimitOptions } from '../../kernel/concurrency/failure-limit.ts';
+import type { RateLimit } from '../../kernel/concurrency/rate-limit.ts';
+import { Throttled } from '../../kernel/errors/throttled.ts';
+import type { ByteBudget } from '../../kernel/net/byte-budget.ts';
+import { peerOf } from '../../kernel/net/peer-address.ts';
 import { formKind, parseForm } from '../../wire/maas-form/parse-form.ts';
 import { fromFields, fromHeader, isOAuthName, type OAuthValues } from '../../wire/oauth/oauth-values.ts';
 import { queryEntries, type Entry } from '../../wire/oauth/signature.ts';
@@ -22,6 +26,10 @@ export interface MaasAppOptions {
   readonly limits?: Partial<MaasLimits>;
   /** Against who tries many wrong signatures. */
   readonly failures?: FailureLimitOptions;
+  /** Of each principal; absent = as many as it likes. */
+  readonly requests?: RateLimit;
+  /** Memory for all bodies that are being read, of those who have signed and of all others. */
+  readonly budgets?: { readonly known: ByteBudget; readonly unknown: ByteBudget };
 }
 
 export interface MaasLimits {
@@ -59,13 +67,20 @@ class WrongMethod extends MaasRefusal {
 }
 
 /** MAAS's API 2.0, as its clients expect it: made from the handlers. */
-export function maasApp({ context, handlers, failures, ...options }: MaasAppOptions): RequestListener {
+export function maasApp({
+  context,
+  handlers,
+  failures,
+  requests,
+  budgets,
+  ...options
+}: MaasAppOptions): RequestListener {
   const { log, settings } = context;
   const limits = { ...defaultMaasLimits, ...options.limits };
   const router = new MaasRouter(handlers, settings.strict === 'canonical');
   const description = describe(handlers);
   const authentication = new Authentication(context.keys, context.clock, failures);
-  const anonymousBody = { bytes: limits.unsignedBody, timeout: limits.bodyTimeout };
+  const anonymousBody = { bytes: limits.unsignedBody, timeout: limits.bodyTimeout, budget: budgets?.unknown };
 
   const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const address = addressOf(req);
@@ -137,6 +152,8 @@ export function maasApp({ context, handlers, failures, ...options }: MaasAppOpti
       return { action: open, user: nobody, fields: fieldsOf(query, form), bytes };
     }
     const { user, bytes } = await authenticate(req, address, query);
+    const wait = requests?.take(user.principal.name) ?? 0;
+    if (wait > 0) throw new Throttled('request.too-many', wait, { what: 'too many requests' });
     const form = parseForm(contentType, bytes);
     const op = queryOp ?? opOf(form.entries) ?? route.op;
     const action = actionOf(route.handler, method, op);
@@ -151,10 +168,10 @@ export function maasApp({ context, handlers, failures, ...options }: MaasAppOpti
   ): Promise<{ readonly user: MaasUser; readonly bytes: Buffer }> => {
     const request = { method: req.method ?? '', url: `${address.origin}${address.path}?${address.query}` };
     const urlencoded = formKind(contentTypeOf(req)) === 'urlencoded';
-    const bodyOf = (bytes: number): Promise<Buffer> =>
+    const bodyOf = (bytes: number, budget: ByteBudget | undefined): Promise<Buffer> =>
       req.method === 'GET'
         ? Promise.resolve(Buffer.alloc(0))
-        : readBody(req, { bytes, timeout: limits.bodyTimeout });
+        : readBody(req, { bytes, timeout: limits.bodyTimeout, budget });
     const begin = (values: OAuthValues): Promise<PendingSignature> =>
       authentication.begin(values, sourceOf(req));
 
@@ -162,18 +179,18 @@ export function maasApp({ context, handlers, failures, ...options }: MaasAppOpti
     if (values) {
       const pending = await begin(values);
       if (pending.needsBody && urlencoded) {
-        const bytes = await bodyOf(limits.signedBody);
+        const bytes = await bodyOf(limits.signedBody, budgets?.known);
         return {
           user: await pending.finish({ ...request, bodyFields: queryEntries(bytes.toString()) }),
           bytes,
         };
       }
       const user = await pending.finish({ ...request, bodyFields: [] });
-      return { user, bytes: await bodyOf(limits.body) };
+      return { user, bytes: await bodyOf(limits.body, budgets?.known) };
     }
     authentication.refuseThrottled(sourceOf(req));
     if (!urlencoded) throw unsigned();
-    const bytes = await bodyOf(limits.unsignedBody);
+    const bytes = await bodyOf(limits.unsignedBody, budgets?.unknown);
     const bodyFields = queryEntries(bytes.toString());
     const inBody = fromFields(bodyFields);
     if (!inBody) throw unsigned();
@@ -253,7 +270,7 @@ function contentTypeOf(req: IncomingMessage): string {
 }
 
 function sourceOf(req: IncomingMessage): string {
-  return req.socket.remoteAddress ?? 'unknown';
+  return peerOf(req.socket.remoteAddress);
 }
 
 /** An answer before the body's end: the rest is read and thrown away, so that the answer is heard, but not for ever. */

@@ -1,5 +1,6 @@
 import { CodedError } from '../../../plugin-api/index.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { Throttled } from '../../kernel/errors/throttled.ts';
 import { MalformedForm } from '../../wire/maas-form/form.ts';
 import { MaasRefusal } from './maas-refusal.ts';
 
@@ -8,6 +9,8 @@ const statusOf: Readonly<Record<string, number>> = {
   'request.unauthenticated': 401,
   'request.forbidden': 403,
   'access.throttled': 429,
+  'request.too-many': 429,
+  'service.overloaded': 503,
   'access.exists': 400,
   'access.in-use': 400,
   'access.last-admin': 403,
@@ -35,7 +38,6 @@ const statusOf: Readonly<Record<string, number>> = {
 const retryAfter: Readonly<Record<string, number>> = {
   'store.unavailable': 10,
   'store.conflict': 5,
-  'access.throttled': 60,
   'power.busy': 10,
   'power.unreachable': 10,
 };
@@ -54,7 +56,8 @@ export function asMaasRefusal(thrown: unknown): MaasRefusal {
       ? thrown
       : new ServiceError({ code: 'internal.bug', what: 'a fault of this service', cause: thrown });
   const status = statusOf[error.code] ?? statusOfFamily(error.code);
-  return new MaasRefusal(status, hidden[error.code] ?? error.message, retryAfter[error.code] ?? null);
+  const wait = error instanceof Throttled ? error.retryAfter : (retryAfter[error.code] ?? null);
+  return new MaasRefusal(status, hidden[error.code] ?? error.message, wait);
 }
 
 /** 503 for devices that do not do what they should, 409 for what a machine's holder or work stands against, else 400. */

@@ -104,16 +104,10 @@ const passedOver: ReadonlySet<string> = new Set([
   'pool.door',
 ]);
 
-function isFree({ machine, claim, active }: MachineSight, closed: ReadonlySet<string>): boolean {
-  const { state, quarantine, clean, cloudPlace, pool } = machine;
+function isFree({ machine, claim, active, withheld }: MachineSight, closed: ReadonlySet<string>): boolean {
+  const { state, clean, cloudPlace, pool } = machine;
   return (
-    state === 'ready' &&
-    !quarantine &&
-    clean !== null &&
-    !cloudPlace &&
-    !claim &&
-    !active &&
-    !closed.has(pool)
+    state === 'ready' && !withheld && clean !== null && !cloudPlace && !claim && !active && !closed.has(pool)
   );
 }
 

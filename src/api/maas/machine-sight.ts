@@ -3,8 +3,10 @@ import type { ShownDeployment } from '../../core/claim/deployment.ts';
 import type { MachineId, ShownMachine } from '../../core/machine/machine.ts';
 import { emptyProfile, type MachineProfile } from '../../core/machine/profile.ts';
 import { inventoriedInterfaces, type Interface } from '../../core/network/interface.ts';
+import type { Withholding } from '../../core/quarantine/quarantine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import type { Tx } from '../../core/storage/storage.ts';
+import { withholdings } from '../../operations/quarantine/withhold.ts';
 import type { BootPlace, NetworkLookup } from './network-lookup.ts';
 
 /** A machine with what is said about it and what goes on there. */
@@ -14,10 +16,12 @@ export interface MachineSight {
   readonly claim: Claim | null;
   readonly deployment: ShownDeployment | null;
   readonly active: OperationRecord | null;
+  /** Why it gets no new claim, if it does not. */
+  readonly withheld: Withholding | null;
   readonly boot: BootPlace;
 }
 
-/** What goes on at each of the machines: five queries whatever their number, and one for each switch not met before. */
+/** What goes on at each of the machines: seven queries at most whatever their number, and one for each switch not met before. */
 export async function seeMachines(
   tx: Tx,
   machines: readonly ShownMachine[],
@@ -29,6 +33,7 @@ export async function seeMachines(
   const claims = byMachine(await tx.claims.ofMachines(ids));
   const deployments = byMachine(await tx.deployments.currentOfMachines(ids));
   const active = byMachine(await tx.journal.activeOfMachines(ids));
+  const withheld = await withholdings(tx, machines);
   const boots = await network.bootPlaces(tx, machines);
   return machines.map((machine) => ({
     machine,
@@ -36,6 +41,7 @@ export async function seeMachines(
     claim: claims.get(machine.id) ?? null,
     deployment: deployments.get(machine.id) ?? null,
     active: active.get(machine.id) ?? null,
+    withheld: withheld.get(machine.id) ?? null,
     boot: boots.get(machine.id)!,
   }));
 }

@@ -1,6 +1,7 @@
 import type { Claim } from '../../core/claim/claim.ts';
 import type { Deployment } from '../../core/claim/deployment.ts';
 import type { MachineState, ShownMachine } from '../../core/machine/machine.ts';
+import { describeWithholding, type Withholding } from '../../core/quarantine/quarantine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import type { MaasUser } from './handler.ts';
 import type { MaasSettings } from './maas-context.ts';
@@ -67,6 +68,8 @@ export interface StatusSources {
   readonly deployment: Pick<Deployment, 'state'> | null;
   /** The operation that is active there. */
   readonly active: Pick<OperationRecord, 'kind'> | null;
+  /** Why it gets no new claim: its own quarantine, or that of a device that it needs. */
+  readonly withheld?: Withholding | null;
 }
 
 export interface MaasStatus {
@@ -83,7 +86,10 @@ export function statusOf(sources: StatusSources, eraseTold: EraseTold): MaasStat
   return { status, status_name: statusNames[status] };
 }
 
-function numberOf({ machine, claim, deployment, active }: StatusSources, erasing: 12 | 14): StatusNumber {
+function numberOf(
+  { machine, claim, deployment, active, withheld }: StatusSources,
+  erasing: 12 | 14,
+): StatusNumber {
   switch (active?.kind) {
     case 'commission':
       return 1;
@@ -105,7 +111,9 @@ function numberOf({ machine, claim, deployment, active }: StatusSources, erasing
     case 'commissioning':
       return 1;
     case 'ready':
-      return claim ? 10 : 4;
+      if (claim) return 10;
+      // Nobody gets it as long as a device that it needs is in quarantine.
+      return withheld ? 8 : 4;
     case 'deploying':
       return 9;
     case 'deployed':
@@ -140,10 +148,12 @@ export function statesOf(statuses: ReadonlySet<StatusNumber>): readonly MachineS
 export function statusMessage(
   machine: Pick<ShownMachine, 'quarantine'>,
   active: Pick<OperationRecord, 'kind' | 'state' | 'requester'> | null,
+  withheld: Withholding | null = null,
 ): string | null {
   if (active) {
     const what = active.state === 'undoing' ? `undoing a ${active.kind}` : active.kind;
     return `Operation - ${what}, asked for by ${active.requester.principal}`;
   }
-  return machine.quarantine ? `Withheld - ${machine.quarantine.reason}` : null;
+  const reason = machine.quarantine?.reason ?? (withheld && describeWithholding(withheld));
+  return reason && `Withheld - ${reason}`;
 }

@@ -36,6 +36,13 @@ export interface MachineView {
     readonly fenced: boolean;
     readonly since: number;
   } | null;
+  /** Why it gets no new claim: its own quarantine, or that of a device that it needs. */
+  readonly withheld: {
+    readonly kind: string;
+    readonly name: string;
+    readonly code: string;
+    readonly reason: string;
+  } | null;
   readonly clean: { readonly grade: string; readonly at: number; readonly summary: string } | null;
   readonly cloudPlace: {
     readonly cloud: string;
@@ -69,6 +76,32 @@ export interface MachineView {
     readonly tagged: readonly number[];
   } | null;
   readonly operation: { readonly id: string; readonly kind: string; readonly state: string } | null;
+}
+
+export interface TimelineEntryView {
+  readonly id: string;
+  readonly at: number;
+  readonly kind: string;
+  readonly operationId: string | null;
+  readonly text: string;
+  readonly outcome: string | null;
+  readonly before: string | null;
+  readonly after: string | null;
+  readonly evidence: { readonly summary: string; readonly verified: boolean } | null;
+  readonly error: Pick<ErrorView, 'code' | 'what' | 'where' | 'said'> | null;
+  readonly took: number | null;
+  readonly who: { readonly principal: string; readonly door: string; readonly reason: string } | null;
+}
+
+export interface TimelinePageView {
+  readonly machine: { readonly id: string; readonly hostname: string };
+  readonly entries: readonly TimelineEntryView[];
+  readonly next: string | null;
+}
+
+export interface PrunedView {
+  readonly dryRun: boolean;
+  readonly rows: Readonly<Record<string, number>>;
 }
 
 export interface OperationView {
@@ -197,6 +230,23 @@ export interface AlarmView {
   readonly text: string;
 }
 
+/** Why one machine, port, switch or BMC is, or was, withheld. */
+export interface QuarantineView {
+  readonly kind: string;
+  readonly name: string;
+  readonly label: string;
+  readonly code: string;
+  readonly reason: string;
+  /** Null = lifted. */
+  readonly since: number | null;
+  readonly by: string;
+  readonly count: number;
+  readonly lastAt: number;
+  readonly liftedAt: number | null;
+  readonly liftedBy: string | null;
+  readonly liftedBecause: string | null;
+}
+
 export interface HealthView {
   readonly version: string;
   readonly now: number;
@@ -218,6 +268,45 @@ export interface HealthView {
     readonly reason: string;
     readonly fenced: boolean;
   }[];
+  /** Of ports, switches and BMCs. */
+  readonly quarantinedDevices: readonly QuarantineView[];
+}
+
+export interface FindingView {
+  readonly code: string;
+  readonly where: string;
+  readonly what: string;
+  readonly since: number | null;
+  readonly said: string | null;
+  readonly remedy: string;
+  readonly machineId: string | null;
+  readonly switch: string | null;
+}
+
+export interface SurveyView {
+  readonly at: number;
+  readonly took: number;
+  readonly bmcs: number;
+  readonly switches: number;
+  readonly findings: readonly FindingView[];
+}
+
+export interface RestoreView {
+  /** Null = the service is at work as usual. */
+  readonly pending: {
+    readonly at: number;
+    readonly why: string;
+    readonly backupAt: number | null;
+    readonly comparedAt: number | null;
+  } | null;
+  readonly machines: readonly {
+    readonly id: string;
+    readonly hostname: string;
+    readonly state: string;
+    readonly holder: string | null;
+    readonly differences: readonly { readonly kind: string; readonly what: string }[];
+  }[];
+  readonly same: number;
 }
 
 export interface PlanSection {

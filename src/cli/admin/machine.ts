@@ -188,18 +188,18 @@ function machineTable(machines: readonly MachineView[]): string {
       at.claim?.externalId,
       at.deployment?.image,
       at.operation && `${at.operation.kind} ${at.operation.id}`,
-      at.quarantine && `${at.quarantine.fenced ? 'fenced: ' : ''}${at.quarantine.reason}`,
+      withheldText(at),
     ]),
   );
 }
 
 export function machineText(at: MachineView): string {
-  const { bmc, power, claim, deployment, quarantine, clean, cloudPlace: place } = at;
+  const { bmc, power, claim, deployment, clean, cloudPlace: place } = at;
   return sheet([
     ['name', at.hostname],
     ['id', at.id],
     ['state', at.state],
-    ['withheld', quarantine && `${quarantine.fenced ? 'fenced, ' : ''}${quarantine.reason}`],
+    ['withheld', withheldText(at)],
     ['operation', at.operation && `${at.operation.kind} ${at.operation.id} ${at.operation.state}`],
     ['power', power && `${power.state} at ${time(power.at)!}`],
     ['BMC', bmc && `${bmc.driver} ${bmc.username}@${bmc.host}:${bmc.port}`],
@@ -226,6 +226,12 @@ export function machineText(at: MachineView): string {
       (disk) => [`disk ${disk.name}`, `${size(disk.bytes)} ${disk.model} ${disk.serial}`] as const,
     ),
   ]);
+}
+
+function withheldText({ quarantine, withheld }: MachineView): string | null {
+  if (quarantine) return `${quarantine.fenced ? 'fenced: ' : ''}${quarantine.reason}`;
+  if (!withheld) return null;
+  return `${withheld.kind === 'bmc' ? 'its BMC' : `${withheld.kind} ${withheld.name}`}: ${withheld.reason}`;
 }
 
 function portsText({ wiring, ports }: MachinePorts): string {

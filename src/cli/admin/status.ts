@@ -29,6 +29,9 @@ function healthText(url: string, health: HealthView): string {
     ...health.quarantined.map(
       ({ hostname, fenced, reason }) => `machine ${hostname} is ${fenced ? 'fenced' : 'withheld'}: ${reason}`,
     ),
+    ...health.quarantinedDevices.map(
+      ({ kind, label, reason }) => `${kind === 'bmc' ? 'BMC of' : kind} ${label} is in quarantine: ${reason}`,
+    ),
     ...health.agentLinks
       .filter(({ reason }) => reason !== null)
       .map(({ machineId, state, reason }) => `link of machine ${machineId} is ${state}: ${reason!}`),

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { printer } from '../admin/verb.ts';
 import { sheet } from '../table.ts';
+import { exitCodes } from '../exit-code.ts';
 import { printable, type Terminal } from '../terminal.ts';
+import { clockHook } from './clock-hook.ts';
 import { crashHook } from './crash-hook.ts';
 
 interface ServeOptions {
@@ -31,7 +33,8 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
   for (const warning of warnings) terminal.stderr.write(printable(`warning: ${warning}\n`));
   const hooks = crashHook(env, (line) => void terminal.stderr.write(line));
   const { startService } = await import('../../main.ts');
-  const service = await startService({ config, log, env, ...(hooks && { hooks }) });
+  const clock = clockHook(env);
+  const service = await startService({ config, log, env, ...(hooks && { hooks }), ...(clock && { clock }) });
   const { adminUrl, bootUrl } = service;
   // Made by this start, or by an earlier one.
   const tokenFile =
@@ -50,8 +53,14 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
   );
   const reload = (): void => service.reload();
   process.on('SIGHUP', reload);
-  const signal = await stopped;
+  const signal = await Promise.race([stopped, service.gone]);
   process.off('SIGHUP', reload);
+  if (typeof signal !== 'string') {
+    // Nothing is put in order: whatever is still open here is in other hands.
+    log.fatal({ error: signal.message }, 'this instance ends');
+    terminal.stderr.write(printable(`csbm: ${signal.message}\n`));
+    process.exit(exitCodes.failed);
+  }
   if (!json)
     terminal.stderr.write(
       `${signal}: stopping; operations stay in the journal and go on at the next start\n`,

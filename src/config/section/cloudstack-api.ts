@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, flag, optionalPath, optionalSecret, optionalText, settingFacts } from '../setting.ts';
+import { duration, flag, optionalPath, optionalSecret, optionalText, wholeNumber } from '../setting.ts';
 
 const urlRemedy = 'write the address of the API, for example https://cloudstack.example.org/client/api';
 
@@ -36,22 +36,17 @@ export const api = z
 export const reconcile = z.strictObject({
   enabled: flag('Whether to look for expunged instances now and then, where the API is configured', true),
   interval: duration('Time between two rounds', '5m'),
-  rounds: whole('How many rounds in a row must find an instance gone', 3, 2, 100),
+  rounds: wholeNumber('How many rounds in a row must find an instance gone', 3, 2, 100),
   spacing: duration('Least time between two rounds that count', '4m'),
   destroy: flag(
     'Whether machines of expunged instances are taken back, and so erased; otherwise they are only reported',
     false,
   ),
-  maxPerRound: whole('Most machines that one round takes back', 2, 1, 1_000),
-  maxPercent: whole('When more of a hundred instances look expunged at once, none is taken back', 20, 1, 100),
+  maxPerRound: wholeNumber('Most machines that one round takes back', 2, 1, 1_000),
+  maxPercent: wholeNumber(
+    'When more of a hundred instances look expunged at once, none is taken back',
+    20,
+    1,
+    100,
+  ),
 });
-
-function whole(meaning: string, fallback: number, min: number, max: number) {
-  const remedy = `write a whole number from ${min} to ${max}`;
-  return z
-    .int(remedy)
-    .min(min, remedy)
-    .max(max, remedy)
-    .default(fallback)
-    .register(settingFacts, { kind: 'whole number', meaning, default: String(fallback) });
-}

@@ -24,10 +24,19 @@ export const timingsSection = z
     stopDeadline: duration('The same for a Stop', '10m'),
     destroyDeadline: duration('The same for a Destroy; the erase may go on after its answer', '20m'),
     undoBudget: duration('Part of every deadline that is kept for undoing', '3m'),
-    leaseTtl: duration('A lease whose heartbeat stands still this long is taken over', '30s'),
-    leaseHeartbeat: duration('How often a holder renews its lease', '5s'),
+    leaseTtl: duration(
+      'An instance that is silent this long is declared gone, and its work taken over',
+      '15s',
+    ),
+    leaseHeartbeat: duration('How often an instance says that it is alive', '3s'),
+    instanceLook: duration('With several instances: how often each looks for what others ask of it', '250ms'),
+    wireSettle: duration(
+      'What an instance had sent to a switch before it died may still take effect for; its successor waits so long',
+      '5s',
+    ),
+    drain: duration('At a stop, operations under way may end by themselves for', '20s'),
     switchBatchDelay: duration(
-      'How long a switch waits for more requests before it applies a batch',
+      'How long requests gather for the next batch while a switch is at work; the first begins at once',
       '200ms',
     ),
     switchBatch: duration('A batch on a switch takes at most', '2m'),

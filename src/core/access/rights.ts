@@ -6,6 +6,7 @@ import { parseScope, type MachinePlace } from './scope.ts';
 /** Operations on one machine: the journal's kinds, cancelling one, and what people do to a machine's record. */
 const machineActions = [
   'machine.read',
+  'machine.timeline',
   'machine.enrol',
   'machine.forget',
   'machine.withhold',
@@ -33,6 +34,8 @@ const wholeActions = [
   'principal.manage',
   'cloud.read',
   'cloud.write',
+  'restore.accept',
+  'service.prune',
 ] as const;
 
 /** What everybody who may do it may do, whatever the scope: it shows only what the scope lets it show. */
@@ -57,7 +60,7 @@ const instance: readonly Action[] = [...tenancy, 'operation.plug-nic', 'operatio
 export const rights: Readonly<Record<Role, ReadonlySet<Action>>> = {
   admin: new Set(actions),
   operator: new Set(actions.filter((action) => action !== 'principal.manage')),
-  viewer: new Set([...reading, 'metrics.read', 'cloud.read']),
+  viewer: new Set([...reading, 'machine.timeline', 'metrics.read', 'cloud.read']),
   // A CloudStack: what its commands ask for, on the hosts that are its own.
   cloud: new Set([...reading, ...instance]),
   // A tenant's account, at a door that hands machines out to people: only machines that it holds (`operations/allocations.ts`).

@@ -19,6 +19,9 @@ export interface PortRecord extends PortPlace {
   readonly observedAt: number | null;
 }
 
+/** A port that a tenant has, as far as it is wanted. */
+export type TenantPort = Pick<PortRecord, 'switch' | 'port' | 'machineId' | 'purpose' | 'desired'>;
+
 /** VLANs of tenants that are wanted on the port. The park VLAN, where nothing is untagged, leads nowhere and is none of them. */
 export function tenantVlans(
   { purpose, desired }: Pick<PortRecord, 'purpose' | 'desired'>,

@@ -27,6 +27,11 @@ export interface OperationRecord {
   readonly createdAt: number;
   /** Epoch milliseconds by which the forward steps must be over (the budget for undo comes after). */
   readonly deadlineAt: number;
+  /**
+   * Milliseconds that the forward steps had left when it was last written: what a restart goes on with, because wall time may
+   * jump. Null = written before there was this; then `deadlineAt` tells.
+   */
+  readonly timeLeft: number | null;
   readonly endedAt: number | null;
   readonly cancel: { readonly requester: Requester; readonly at: number } | null;
   /** Why it failed or was cancelled. */
@@ -35,11 +40,9 @@ export interface OperationRecord {
   readonly undoError: ErrorRecord | null;
   /** Result for the caller. */
   readonly result: JsonObject | null;
-  /** Process that works on it, and the fence number that travels with its writes. */
+  /** Instance that works on it, and the fence number that travels with its writes. */
   readonly leaseOwner: string | null;
   readonly fence: number;
-  /** Grows with each heartbeat; expiry is judged by its standing still over the observer's own clock. */
-  readonly heartbeat: number;
 }
 
 export type StepState = 'intent' | 'done' | 'failed' | 'unknown' | 'cancelled';

@@ -1,4 +1,4 @@
-import type { Mac, PortId } from '../../../plugin-api/index.ts';
+import type { JsonObject, Mac, PortId } from '../../../plugin-api/index.ts';
 import type { ApiKey } from '../access/api-key.ts';
 import type { PrincipalRecord } from '../access/principal.ts';
 import type { MachinePlace } from '../access/scope.ts';
@@ -8,11 +8,21 @@ import type { Image } from '../image/image.ts';
 import type { Machine, MachineId, MachineState, ShownMachine } from '../machine/machine.ts';
 import type { Pool } from '../machine/pool.ts';
 import type { MachineProfile } from '../machine/profile.ts';
-import type { PortRecord } from '../network/port-state.ts';
+import type { PortRecord, TenantPort } from '../network/port-state.ts';
+import type { QuarantineRecord, Subject } from '../quarantine/quarantine.ts';
 import type { Switch, Wire } from '../rack/wiring.ts';
 import type { BootRecord } from './boot-record.ts';
+import type {
+  InstanceRecord,
+  LeaseKind,
+  LeaseRecord,
+  LivingInstance,
+  DeviceRequest,
+} from './instance-records.ts';
+import type { HistoryStore } from './history-records.ts';
 import type { OperationKind, OperationRecord, OperationState, StepRecord } from './journal-records.ts';
 import type { RecordKind, StoredRecord } from './stored-record.ts';
+import type { RetentionStore, TimelineStore } from './timeline.ts';
 
 /**
  * The interfaces that the rules need from storage. Only `Storage.run` can make a `Tx`, so nothing is read or written outside
@@ -41,10 +51,17 @@ export interface Tx {
   readonly boots: BootStore;
   readonly principals: PrincipalStore;
   readonly alarms: AlarmStore;
+  readonly quarantines: QuarantineStore;
   readonly profiles: ProfileStore;
   readonly pools: PoolStore;
   readonly apiKeys: ApiKeyStore;
   readonly records: RecordStore;
+  readonly timeline: TimelineStore;
+  readonly retention: RetentionStore;
+  readonly history: HistoryStore;
+  readonly instances: InstanceStore;
+  readonly leases: LeaseStore;
+  readonly deviceRequests: DeviceRequestStore;
 }
 
 /** Machines that fit every condition given. */
@@ -104,6 +121,10 @@ export interface DeploymentStore {
 
 export interface RackStore {
   switches(): Promise<readonly Switch[]>;
+  /** Those of these names, or of these fabrics, in the order of the rack config. */
+  switchesOf(
+    where: { readonly names: readonly string[] } | { readonly fabrics: readonly string[] },
+  ): Promise<readonly Switch[]>;
   findSwitch(name: string): Promise<Switch | null>;
   wires(): Promise<readonly Wire[]>;
   /** Those that end at these MACs, in the order of the rack config. */
@@ -119,6 +140,10 @@ export interface PortStore {
   find(switchName: string, port: PortId): Promise<PortRecord | null>;
   ofSwitch(switchName: string): Promise<readonly PortRecord[]>;
   ofMachine(machineId: MachineId): Promise<readonly PortRecord[]>;
+  /** Of one switch, those of these ports that are recorded. */
+  ofPorts(switchName: string, ports: readonly PortId[]): Promise<readonly PortRecord[]>;
+  /** What is wanted of the ports of these switches that tenants have. */
+  tenantPorts(switches: readonly string[]): Promise<readonly TenantPort[]>;
   list(): Promise<readonly PortRecord[]>;
   /** Sets the desired state; a change of state or purpose gives the next `desiredVersion`. Returns the record as stored. */
   desire(
@@ -144,6 +169,8 @@ export interface OperationFilter {
   readonly machineIds?: readonly MachineId[];
   readonly kind?: OperationKind;
   readonly states?: readonly OperationState[];
+  /** Only those that were created before; epoch milliseconds. */
+  readonly createdBefore?: number;
   /** Newest first, at most this many (default 100). */
   readonly limit?: number;
 }
@@ -162,11 +189,17 @@ export interface JournalStore {
   update(operation: OperationRecord): Promise<void>;
   /** Asks for cancellation: anyone may, the holder sees it. False when the operation is no longer active or already asked. */
   requestCancel(id: string, cancel: NonNullable<OperationRecord['cancel']>): Promise<boolean>;
-  /** Takes the lease if the fence is still `fence`: fence + 1, heartbeat 0. Null when somebody else was faster. */
+  /** Takes the lease if the fence is still `fence`: fence + 1. Null when somebody else was faster. */
   takeLease(id: string, owner: string, fence: number): Promise<OperationRecord | null>;
-  /** One heartbeat of the holder. False when the lease is lost. */
-  beat(id: string, fence: number): Promise<boolean>;
+  /** The active operations that this instance is to carry out: as little of each as it takes to see whether it does. */
+  heldBy(owner: string): Promise<readonly Pick<OperationRecord, 'id' | 'machineId' | 'fence' | 'cancel'>[]>;
+  /** Those of these operations that have ended. */
+  ended(ids: readonly string[]): Promise<readonly string[]>;
   steps(operationId: string): Promise<readonly StepRecord[]>;
+  /** The steps of all of these, in one query. */
+  stepsOf(operationIds: readonly string[]): Promise<readonly StepRecord[]>;
+  /** Which operation is active on each of these machines; nothing sealed is opened for it. */
+  activeIds(machineIds: readonly MachineId[]): Promise<ReadonlyMap<MachineId, string>>;
   /** Inserts the step or rewrites the one of the same operation and seq. */
   putStep(step: StepRecord): Promise<void>;
 }
@@ -248,6 +281,22 @@ export interface RecordStore {
   delete(kind: RecordKind, id: number): Promise<boolean>;
 }
 
+/** Why machines, ports, switches and BMCs are and were withheld: a row for each reason of each subject. */
+export interface QuarantineStore {
+  /** Also those that were lifted, the latest first. */
+  list(): Promise<readonly QuarantineRecord[]>;
+  /** Those that are not lifted, the oldest first. */
+  active(): Promise<readonly QuarantineRecord[]>;
+  /** Also those that were lifted, the latest first. */
+  ofSubject(subject: Subject): Promise<readonly QuarantineRecord[]>;
+  /** The same, and nobody else changes them until the end of the unit. */
+  forChange(subject: Subject): Promise<readonly QuarantineRecord[]>;
+  /** Inserts the row of its subject and code, or overwrites it. */
+  put(record: QuarantineRecord): Promise<void>;
+  /** For a subject that is gone for good. */
+  forget(subject: Subject): Promise<void>;
+}
+
 /** Something a person should look at. */
 export interface Alarm {
   readonly id: string;
@@ -258,7 +307,64 @@ export interface Alarm {
 }
 
 export interface AlarmStore {
-  /** Newest first; only of these machines, where they are given. */
-  list(limit: number, machineIds?: readonly MachineId[]): Promise<readonly Alarm[]>;
+  /** Newest first; only of these machines and from before that moment, where they are given. */
+  list(limit: number, machineIds?: readonly MachineId[], before?: number): Promise<readonly Alarm[]>;
   insert(alarm: Alarm): Promise<void>;
+}
+
+/** Who is on the database. Instances end once, and are never alive again. */
+export interface InstanceStore {
+  find(id: string): Promise<InstanceRecord | null>;
+  /** In order of their starts, also those that are gone. */
+  list(): Promise<readonly InstanceRecord[]>;
+  living(): Promise<readonly LivingInstance[]>;
+  insert(instance: InstanceRecord): Promise<void>;
+  /** Where its admin API is reached. */
+  announce(id: string, adminUrl: string): Promise<void>;
+  /** Counts its beat up; false when it is gone. */
+  beat(id: string): Promise<boolean>;
+  /** From alive to draining; false when it is not alive. */
+  drain(id: string): Promise<boolean>;
+  /**
+   * Declares it gone, if it still is not; where a beat is given, only if it has not beaten since. False = it is gone already, or
+   * has beaten: then the unit of work must not commit.
+   */
+  end(id: string, beat: number | null, endedAt: number, reason: string): Promise<boolean>;
+  /** Drops what ended before that time; gives how many. */
+  forget(before: number): Promise<number>;
+}
+
+/** Who has what to itself. A lease is never taken from an instance that is not gone: it is given back, or freed at its end. */
+export interface LeaseStore {
+  /** @param options.lock nobody else changes it until the end of the unit */
+  find(name: string, options?: { readonly lock?: boolean }): Promise<LeaseRecord | null>;
+  ofKind(kind: LeaseKind): Promise<readonly LeaseRecord[]>;
+  /** Those that nobody has. */
+  free(kind: LeaseKind): Promise<readonly LeaseRecord[]>;
+  /** @throws `store.conflict` when one is there already */
+  insert(leases: readonly LeaseRecord[]): Promise<void>;
+  /** Takes those of these that are free; gives them as they were. */
+  take(names: readonly string[], owner: string): Promise<readonly LeaseRecord[]>;
+  /** Gives back, in order: nothing is under way any more. */
+  release(names: readonly string[], owner: string): Promise<number>;
+  /** Frees all that an instance has at its end. */
+  releaseAll(owner: string, lost: boolean): Promise<number>;
+  /** Tells the owner that what the lease is about has changed. */
+  note(name: string): Promise<void>;
+  /** The owner's machines that somebody left a note for. */
+  noted(owner: string): Promise<readonly LeaseRecord[]>;
+  /** The note was heeded, unless another one came. */
+  heard(lease: Pick<LeaseRecord, 'name' | 'notes'>): Promise<void>;
+  delete(names: readonly string[]): Promise<void>;
+}
+
+/** What instances ask of the holder of a device. Who asks deletes it. */
+export interface DeviceRequestStore {
+  /** What waits, for whichever device; the oldest first. */
+  waiting(): Promise<readonly DeviceRequest[]>;
+  over(ids: readonly string[]): Promise<readonly DeviceRequest[]>;
+  insert(request: DeviceRequest): Promise<void>;
+  end(id: string, outcome: JsonObject): Promise<void>;
+  delete(id: string): Promise<void>;
+  deleteOf(instanceId: string): Promise<void>;
 }

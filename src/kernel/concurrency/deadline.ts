@@ -1,4 +1,5 @@
 import type { Clock, Duration } from '../../../plugin-api/index.ts';
+import { startTimer } from '../clock/start-timer.ts';
 
 /**
  * Runs `task` with a signal that is aborted after `time` or together with `outer`; the rejection is what `onTimeout` made,
@@ -15,19 +16,14 @@ export async function withDeadline<T>(
   const forward = (): void => controller.abort(outer!.reason);
   if (outer?.aborted) forward();
   else outer?.addEventListener('abort', forward, { once: true });
-  const cancelSleep = new AbortController();
-  const timer = clock.sleep(time, cancelSleep.signal).then(
-    () => controller.abort(onTimeout()),
-    () => undefined,
-  );
+  const stopTimer = startTimer(clock, time, () => controller.abort(onTimeout()));
   try {
     return await task(controller.signal);
   } catch (error) {
     if (controller.signal.aborted) throw controller.signal.reason;
     throw error;
   } finally {
-    cancelSleep.abort(new Error('done'));
+    stopTimer();
     outer?.removeEventListener('abort', forward);
-    await timer;
   }
 }

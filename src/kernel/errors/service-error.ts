@@ -57,6 +57,16 @@ export const serviceCodes = {
     meaning: 'Too many wrong credentials came from this address',
     remedy: 'correct the token, and try again in a minute',
   },
+  'request.too-many': {
+    retry: 'later',
+    meaning: 'The principal, or the machine, asks more often than anybody needs to',
+    remedy: 'ask less often, or raise `limits.requestsPerSecond`',
+  },
+  'service.overloaded': {
+    retry: 'later',
+    meaning: 'The service holds as many unfinished requests as it has memory for',
+    remedy: 'try again in a moment; if it stays so, see who sends so much: docs/hardening.md',
+  },
   'access.last-admin': {
     retry: 'never',
     meaning: 'Without this principal nobody could administer the service',
@@ -86,8 +96,13 @@ export const serviceCodes = {
   },
   'machine.quarantined': {
     retry: 'operator',
-    meaning: 'The machine is withheld',
+    meaning: 'The machine is withheld, or a device that it needs is in quarantine',
     remedy: 'see the reason; lift the quarantine when it is cured',
+  },
+  'quarantine.by-person': {
+    retry: 'operator',
+    meaning: 'Somebody put a switch, a port or a BMC into quarantine',
+    remedy: 'see who and why: csbm quarantine show; csbm quarantine lift ends it',
   },
   'machine.locked': {
     retry: 'never',
@@ -262,6 +277,26 @@ export const serviceCodes = {
     meaning: 'Another instance of the service took the operation over',
     remedy: 'none needed',
   },
+  'instance.gone': {
+    retry: 'later',
+    meaning: 'The other instances took this one for dead and took its work over',
+    remedy: 'see why it was silent for timings.leaseTtl, then start it again',
+  },
+  'instance.silent': {
+    retry: 'later',
+    meaning: 'The instance has not reached the database for a while, and others may have taken its work over',
+    remedy: 'check the database, and whether the process was starved',
+  },
+  'instance.elsewhere': {
+    retry: 'later',
+    meaning: 'Another instance of the service holds the machine',
+    remedy: 'ask the named instance',
+  },
+  'instance.stopping': {
+    retry: 'later',
+    meaning: 'The instance is giving its work to the others, or stops',
+    remedy: 'ask another instance, or wait until it is back',
+  },
   'boot.refused': {
     retry: 'never',
     meaning: 'The boot service has nothing for this asker',
@@ -286,6 +321,36 @@ export const serviceCodes = {
     retry: 'later',
     meaning: 'The connection to the database broke while a change was being stored: it may be stored or not',
     remedy: 'look whether it is there before asking for it again',
+  },
+  'restore.pending': {
+    retry: 'later',
+    meaning: 'The database is an older state than it was, and nobody has accepted that yet',
+    remedy: 'see the differences (csbm restore show), then csbm restore accept',
+  },
+  'restore.difference': {
+    retry: 'operator',
+    meaning: 'After a restore the machine was not as the database says',
+    remedy: 'look at the machine; then lift the quarantine, destroy what runs there, or erase it',
+  },
+  'restore.not-resumed': {
+    retry: 'never',
+    meaning: 'The operation was under way in a database that was restored, and is not gone on with',
+    remedy: 'look at the machine, then ask for it again',
+  },
+  'backup.broken': {
+    retry: 'never',
+    meaning: 'The file is no backup, or it is not whole',
+    remedy: 'use another backup',
+  },
+  'backup.newer': {
+    retry: 'operator',
+    meaning: 'The backup is of a newer version of csbm',
+    remedy: 'restore it with that version',
+  },
+  'backup.exists': {
+    retry: 'never',
+    meaning: 'There is something already where the file would be',
+    remedy: 'choose another name',
   },
   'store.secret': {
     retry: 'operator',

@@ -61,10 +61,45 @@ export class Metrics {
     help: 'Changes of power that nobody commanded here',
     registers: [this.registry],
   });
+  readonly quarantined = new Gauge({
+    name: 'csbm_quarantined',
+    help: 'Machines, ports, switches and BMCs in quarantine, by kind',
+    labelNames: ['kind'] as const,
+    registers: [this.registry],
+  });
+  readonly refused = new Counter({
+    name: 'csbm_refused_total',
+    help: 'Connections and requests that a listener refused, by reason; docs/hardening.md',
+    labelNames: ['listener', 'reason'] as const,
+    registers: [this.registry],
+  });
   readonly alarms = new Counter({
     name: 'csbm_alarms_total',
     help: 'Things a person should look at, by code',
     labelNames: ['code'] as const,
+    registers: [this.registry],
+  });
+
+  readonly timelineLost = new Counter({
+    name: 'csbm_timeline_events_lost_total',
+    help: 'Events of machines that were not written down, because too many waited for the database',
+    registers: [this.registry],
+  });
+  readonly pruned = new Counter({
+    name: 'csbm_pruned_rows_total',
+    help: 'Rows that were removed because of their age, by what they were',
+    labelNames: ['what'] as const,
+    registers: [this.registry],
+  });
+  readonly pruneSeconds = new Histogram({
+    name: 'csbm_prune_unit_seconds',
+    help: 'Time of the units of work that remove old rows: how long one of them may hold up others',
+    buckets: [0.002, 0.005, 0.02, 0.1, 0.5, 2],
+    registers: [this.registry],
+  });
+  readonly pruneLast = new Gauge({
+    name: 'csbm_prune_last_success_seconds',
+    help: 'When old rows were last removed completely, in seconds since 1970; 0 = not yet',
     registers: [this.registry],
   });
 

@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duration } from '../../../plugin-api/index.ts';
+import type { ByteBudget } from './byte-budget.ts';
 
 export interface BodyLimits {
   readonly bytes: number;
   /** From the first byte asked for to the last one read. */
   readonly timeout: Duration;
+  /** Shared by all bodies that are being read; without it each has its own limit only. */
+  readonly budget?: ByteBudget | undefined;
 }
 
 /** Why a body was not read to its end. */
-export type BodyFault = 'too-large' | 'cut-off' | 'too-slow';
+export type BodyFault = 'too-large' | 'cut-off' | 'too-slow' | 'no-room';
 
 /**
  * The whole body of a request, as it came; the rest of one that is refused is not read.
@@ -16,7 +19,7 @@ export type BodyFault = 'too-large' | 'cut-off' | 'too-slow';
  */
 export async function readBytes(
   req: IncomingMessage,
-  { bytes, timeout }: BodyLimits,
+  { bytes, timeout, budget }: BodyLimits,
   refusal: (fault: BodyFault) => Error,
 ): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > bytes) throw refusal('too-large');
@@ -31,13 +34,18 @@ export async function readBytes(
     const settle = (done: () => void): void => {
       clearTimeout(timer);
       req.off('data', onData).off('end', onEnd).off('error', onBreak).off('close', onBreak);
+      budget?.give(length);
+      length = 0;
       done();
     };
     const fail = (fault: BodyFault): void => settle(() => reject(refusal(fault)));
     const onData = (chunk: Buffer): void => {
-      length += chunk.length;
-      if (length > bytes) fail('too-large');
-      else chunks.push(chunk);
+      if (length + chunk.length > bytes) fail('too-large');
+      else if (budget && !budget.take(chunk.length)) fail('no-room');
+      else {
+        length += chunk.length;
+        chunks.push(chunk);
+      }
     };
     const onEnd = (): void => settle(() => resolve(Buffer.concat(chunks)));
     const onBreak = (): void => fail('cut-off');

@@ -16,6 +16,8 @@ import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { EventBus } from '../../kernel/events/event-bus.ts';
 import { newSortableId, newToken } from '../../kernel/ids/ids.ts';
 import type { Log } from '../../kernel/log/log.ts';
+import { describePoint, engineEvent, PhasePoints } from '../timeline/engine-events.ts';
+import { recordEvent } from '../timeline/record-event.ts';
 import type { AgentProgress, AgentResult } from './agent-report.ts';
 import { SlidingLimit, newcomer, type BootAsker, type NewcomerDefaults } from './newcomers.ts';
 import { judgeResult } from './outcome.ts';
@@ -69,6 +71,8 @@ export class BootConversationService implements BootConversations {
   readonly #newcomers: NewcomerDefaults;
   readonly #newcomerLimit: SlidingLimit;
   readonly #events = new EventBus<{ changed: BootChange }>();
+  /** What the timelines of machines that are at work were told, by order. */
+  readonly #points = new Map<string, PhasePoints>();
 
   constructor(options: BootConversationsOptions) {
     this.#storage = options.storage;
@@ -183,6 +187,8 @@ export class BootConversationService implements BootConversations {
             lastSeen: this.#clock.now(),
           }),
         );
+        const text = `${describe(asker)} asks for its boot, and gets its order`;
+        await recordEvent(tx, engineEvent(record.order, text, this.#clock.now()));
         return { kind: 'agent', token, asker };
       }
       if (atWork.includes(record.state)) changed.push(await this.#contest(tx, record, asker));
@@ -207,7 +213,14 @@ export class BootConversationService implements BootConversations {
   }
 
   async report(token: string, progress: AgentProgress): Promise<void> {
-    await this.#atWork(token, () => ({ ...progress, state: 'running', lastSeen: this.#clock.now() }));
+    // Whoever has the token may say anything: it does not get into what is kept.
+    const activity = progress.activity.replaceAll(token, '***');
+    await this.#atWork(token, () => ({
+      ...progress,
+      activity,
+      state: 'running',
+      lastSeen: this.#clock.now(),
+    }));
   }
 
   /** Keeps the end of the agent's log with the order; the token does not get into it. */
@@ -335,7 +348,16 @@ export class BootConversationService implements BootConversations {
   }
 
   /** Nothing is handed out after the end, so the tenant's first-boot data is dropped from the record. */
-  #end(tx: Tx, record: BootRecord, state: BootState, found: Partial<BootRecord>): Promise<BootRecord> {
+  async #end(tx: Tx, record: BootRecord, state: BootState, found: Partial<BootRecord>): Promise<BootRecord> {
+    this.#points.delete(record.order.id);
+    if (state !== 'withdrawn') {
+      const { evidence, error } = { ...record, ...found };
+      const text =
+        state === 'done'
+          ? `done: ${evidence?.summary ?? 'without evidence'}`
+          : `failed: ${error?.said ?? state}`;
+      await recordEvent(tx, engineEvent(record.order, text, this.#clock.now()));
+    }
     return tx.boots.update({
       ...record,
       ...found,
@@ -354,13 +376,26 @@ export class BootConversationService implements BootConversations {
   }
 
   async #atWork(token: string, change: (record: BootRecord) => Partial<BootRecord>): Promise<BootRecord> {
-    return this.#change(async (tx, changed) => {
+    const updated = await this.#change(async (tx, changed) => {
       const record = await recordOf(tx, token);
       requireAtWork(record);
       const updated = await tx.boots.update({ ...record, ...change(record) });
       changed.push(updated);
+      if (this.#pointsOf(record).isNew(updated))
+        await recordEvent(tx, engineEvent(record.order, describePoint(updated), this.#clock.now()));
       return updated;
     });
+    const points = this.#pointsOf(updated);
+    if (points.isNew(updated)) points.told(updated);
+    return updated;
+  }
+
+  #pointsOf({ order }: BootRecord): PhasePoints {
+    const known = this.#points.get(order.id);
+    if (known) return known;
+    const points = new PhasePoints();
+    this.#points.set(order.id, points);
+    return points;
   }
 
   /** Runs a change, again when somebody else was faster; tells the waiting of every record in `changed` once it is stored. */

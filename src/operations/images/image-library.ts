@@ -113,6 +113,11 @@ export class ImageLibrary implements ImageCatalogue {
   readonly #oneConversion = new Semaphore(1);
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  /**
+   * Files of no image: when they were last changed, as the file system says, and since when we have seen them so by the steady
+   * clock. Another instance may be writing them, and a jump of the wall clock makes them no older.
+   */
+  readonly #orphans = new Map<string, { readonly touched: number; readonly since: number }>();
 
   constructor(options: ImageLibraryOptions) {
     this.#storage = options.storage;
@@ -376,8 +381,8 @@ export class ImageLibrary implements ImageCatalogue {
 
   async #removeOrphansLater(): Promise<void> {
     try {
-      await this.#clock.sleep(this.#orphanAge, this.#stopping.signal);
-      await this.#removeOrphans();
+      do await this.#clock.sleep(this.#orphanAge, this.#stopping.signal);
+      while ((await this.#removeOrphans()) > 0);
     } catch (error) {
       if (!this.#stopping.signal.aborted)
         this.#log.warn({ err: error }, 'left-overs of uploads not looked for');
@@ -401,15 +406,19 @@ export class ImageLibrary implements ImageCatalogue {
     let young = 0;
     for (const path of orphans) {
       const touched = await stat(path).then(
-        (found) => Math.floor(found.ctimeMs),
+        (found) => found.ctimeMs,
         () => null,
       );
       if (touched === null) continue;
-      // The file system's clock is the wall clock, whatever clock was injected.
-      if (Date.now() - touched < this.#orphanAge) {
+      const now = this.#clock.monotonic();
+      const before = this.#orphans.get(path);
+      const since = before?.touched === touched ? before.since : now;
+      if (now - since < this.#orphanAge) {
+        this.#orphans.set(path, { touched, since });
         young += 1;
         continue;
       }
+      this.#orphans.delete(path);
       await unlink(path).catch(() => undefined);
       this.#log.info({ path }, 'left-over of an interrupted upload removed');
     }

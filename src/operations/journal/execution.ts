@@ -45,6 +45,9 @@ export class Execution {
   readonly #abandon = new AbortController();
   readonly #cancel = new AbortController();
   #wake: (() => void) | null = null;
+  #leaving = false;
+  /** The step under way, forward. */
+  #current: Step | null = null;
   #deadlineAt = 0;
 
   constructor(world: World, list: StepList, operation: OperationRecord, hooks: ExecutionHooks = {}) {
@@ -66,8 +69,19 @@ export class Execution {
     this.#abandon.abort(new Abandoned());
   }
 
+  /**
+   * Stops where another process can go on best: at the end of the step under way, or at once where that step only waits. The
+   * operation stays active in the journal, for whoever takes it over.
+   */
+  handOver(): void {
+    this.#leaving = true;
+    const step = this.#current;
+    if (step?.interruptible && step.kind === 'checkable') this.abandon();
+  }
+
   /** A cancel request is in the journal: heed it at the next safe point. */
   cancel(request: NonNullable<OperationRecord['cancel']>): void {
+    if (this.#cancel.signal.aborted) return;
     if (!this.#list.cancellable || this.#operation.state !== 'running') return;
     this.#operation = { ...this.#operation, cancel: request };
     this.#cancel.abort(new Cancelled());
@@ -80,12 +94,11 @@ export class Execution {
 
   /** Carries the operation to its end; returns normally also when abandoned. */
   async run(): Promise<void> {
-    const heartbeat = this.#heartbeats();
     try {
       const recorded = await this.#world.storage.run((tx) => tx.journal.steps(this.#operation.id));
       this.#steps = [...recorded];
-      // Wall time is read once: from here on a clock that jumps changes nothing.
-      const left = this.#operation.deadlineAt - this.#world.clock.now();
+      // What was left at the last write: wall time may have jumped since, and how long nobody was at work cannot be known.
+      const left = this.#operation.timeLeft ?? this.#operation.deadlineAt - this.#world.clock.now();
       this.#deadlineAt = this.#world.clock.monotonic() + left;
       if (this.#operation.state === 'running') await this.#forward();
       if (this.#operation.state === 'undoing') await this.#undo();
@@ -93,32 +106,6 @@ export class Execution {
       if (!this.#abandon.signal.aborted && asCodedError(thrown).code !== 'operation.lease-lost') throw thrown;
     } finally {
       this.abandon();
-      await heartbeat;
-    }
-  }
-
-  async #heartbeats(): Promise<void> {
-    const { clock, storage, timings } = this.#world;
-    try {
-      for (;;) {
-        await clock.sleep(timings.leaseHeartbeat, this.#abandon.signal);
-        const { held, cancel } = await storage.run(async (tx) => {
-          const beat = await tx.journal.beat(this.#operation.id, this.#operation.fence);
-          return { held: beat, cancel: (await tx.journal.find(this.#operation.id))?.cancel ?? null };
-        });
-        if (!held) {
-          this.abandon();
-          return;
-        }
-        if (cancel && !this.#cancel.signal.aborted) this.cancel(cancel);
-      }
-    } catch (thrown) {
-      if (!this.#abandon.signal.aborted) {
-        this.#world.log.error(
-          { operation: this.#operation.id, error: asCodedError(thrown).message },
-          'heartbeat failed',
-        );
-      }
     }
   }
 
@@ -134,6 +121,7 @@ export class Execution {
       let attempt = last?.attempt ?? 0;
       for (;;) {
         if (!cut) {
+          if (this.#leaving) return this.#layDown(carry);
           const stop = this.#stopReason();
           if (stop) return this.#turnBack(carry, null, stop);
           attempt += 1;
@@ -163,6 +151,17 @@ export class Execution {
       }
     });
     if (final) this.#remember(final.record);
+  }
+
+  /** What is done is written down; nothing is begun. */
+  async #layDown(carry: Carry | null): Promise<void> {
+    if (carry)
+      await this.#writeOperation(this.#operation, async (tx) => {
+        await tx.journal.putStep(carry.record);
+        await carry.commit?.(tx);
+      });
+    this.abandon();
+    this.#throwIfAbandoned();
   }
 
   /** Why the operation may not go on at this safe point, if so. */
@@ -238,6 +237,11 @@ export class Execution {
     const run = this.#stepRun(step, signal);
     const started = this.#world.clock.monotonic();
     try {
+      // Where others may have taken over meanwhile, nothing is touched until it is certain that they have not.
+      await this.#world.instances.current(signal);
+      this.#current = step;
+      if (this.#leaving) this.handOver();
+      this.#throwIfAbandoned();
       const outcome = cut ? await this.#afterCut(step, run) : await step.run(run);
       this.#hooks.onBoundary?.(`${this.#list.name}:${step.name}:effect`);
       this.#world.metrics.stepSeconds.observe(
@@ -266,6 +270,8 @@ export class Execution {
       if (error.code === 'internal.bug')
         this.#world.log.error({ err: thrown, operation: this.#operation.id, step: step.name }, 'step failed');
       return error;
+    } finally {
+      this.#current = null;
     }
   }
 
@@ -318,6 +324,7 @@ export class Execution {
       if (!began || 'none' in step.undo) continue;
       const last = this.#lastRecord(step.name, 'undo');
       if (last?.state === 'done') continue;
+      if (this.#leaving) return this.#layDown(null);
       const error = await this.#undoStep(step, step.undo, until);
       undoError ??= error;
     }
@@ -352,6 +359,7 @@ export class Execution {
       );
       try {
         const signal = AbortSignal.any([budget.signal, this.#abandon.signal]);
+        await this.#world.instances.current(signal);
         const outcome = await undo.run(this.#stepRun(step, signal));
         const undone: StepRecord = {
           ...record,
@@ -488,11 +496,19 @@ export class Execution {
   /** The operation row goes into every write: it carries the fence that stops a late writer. */
   async #writeOperation(operation: OperationRecord, more: (tx: Tx) => Promise<void>): Promise<void> {
     this.#throwIfAbandoned();
+    operation = { ...operation, timeLeft: this.#timeLeft() };
     const ended = operation.endedAt !== null && this.#operation.endedAt === null;
-    await this.#world.storage.run(async (tx) => {
-      await tx.journal.update(operation);
-      await more(tx);
-    });
+    const notes = this.#world.timeline.take(operation.machineId, operation.id);
+    try {
+      await this.#world.storage.run(async (tx) => {
+        await tx.journal.update(operation);
+        await more(tx);
+        await notes?.write(tx);
+      });
+    } catch (thrown) {
+      notes?.giveBack();
+      throw thrown;
+    }
     this.#operation = { ...operation, cancel: this.#operation.cancel };
     if (ended) this.#world.metrics.operations.inc({ kind: operation.kind, outcome: operation.state });
     this.#world.events.emit('operation', this.#operation);
@@ -505,9 +521,13 @@ export class Execution {
     const record: StepRecord = { ...last, progress: { activity, percent } };
     this.#remember(record);
     await this.#world.storage.run(async (tx) => {
-      await tx.journal.update(this.#operation);
+      await tx.journal.update({ ...this.#operation, timeLeft: this.#timeLeft() });
       await tx.journal.putStep(record);
     });
+  }
+
+  #timeLeft(): number {
+    return Math.max(0, Math.round(this.#deadlineAt - this.#world.clock.monotonic()));
   }
 
   #throwIfAbandoned(): void {

@@ -4,6 +4,7 @@ import {
   type DesiredPort,
   type Evidence,
   type ObservedPort,
+  type ObservedSwitch,
   type PortId,
   type SwitchDriver,
   type VlanId,
@@ -11,14 +12,21 @@ import {
 import type { Machine, MachineId } from '../../core/machine/machine.ts';
 import { tenantVlans, type PortPurpose, type PortRecord } from '../../core/network/port-state.ts';
 import { connectedPorts, type ConnectedPort, type PortPlace, type Switch } from '../../core/rack/wiring.ts';
+import type { DeviceRequest } from '../../core/storage/instance-records.ts';
 import type { Storage, Tx } from '../../core/storage/storage.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { Metrics } from '../../kernel/metrics/metrics.ts';
 import { DeviceError } from '../../../plugin-api/index.ts';
+import type { Instances } from '../instances/instances.ts';
 import type { Timings } from '../timings.ts';
-import { SwitchWorker, wantedOf } from './switch-worker.ts';
+import type { DeviceWatch } from '../quarantine/device-watch.ts';
+import { SharedSwitch } from './shared-switch.ts';
+import { SwitchWorker } from './switch-worker.ts';
+import { wantedOf } from './wanted.ts';
+
+type PortWatch = Pick<DeviceWatch, 'portsRead' | 'switchFailed' | 'switchAnswered'>;
 
 export interface PortServiceParts {
   readonly storage: Storage;
@@ -26,6 +34,12 @@ export interface PortServiceParts {
   readonly timings: Timings;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Where other instances may work on the same switches. */
+  readonly instances: Instances;
+  /** Throws while nothing may be written to any device. */
+  readonly mayWrite?: (() => void) | undefined;
+  /** Hears how it goes with each switch and port. */
+  readonly watch?: PortWatch | undefined;
 }
 
 /** Which state each port of a machine shall have, and why. */
@@ -41,7 +55,7 @@ export interface PortWish extends PortPlace {
 export class PortService {
   readonly #parts: PortServiceParts;
   readonly #drivers: ReadonlyMap<string, SwitchDriver>;
-  readonly #workers = new Map<string, SwitchWorker>();
+  readonly #workers = new Map<string, SwitchWorker | SharedSwitch>();
 
   constructor(drivers: ReadonlyMap<string, SwitchDriver>, parts: PortServiceParts) {
     this.#drivers = drivers;
@@ -51,11 +65,11 @@ export class PortService {
   /** The machine's connected ports with their switches. */
   async wiring(machine: Machine): Promise<readonly (ConnectedPort & { readonly at: Switch })[]> {
     return this.#parts.storage.run(async (tx) => {
-      const switches = new Map((await tx.racks.switches()).map((at) => [at.name, at]));
-      return connectedPorts(machine, await tx.racks.wires()).map((port) => ({
-        ...port,
-        at: switches.get(port.switch)!,
-      }));
+      const wires = await tx.racks.wiresOf(machine.nics.map(({ mac }) => mac));
+      const ports = connectedPorts(machine, wires);
+      const names = [...new Set(ports.map((port) => port.switch))];
+      const switches = new Map((await tx.racks.switchesOf({ names })).map((at) => [at.name, at]));
+      return ports.map((port) => ({ ...port, at: switches.get(port.switch)! }));
     });
   }
 
@@ -72,7 +86,7 @@ export class PortService {
     const bySwitch = new Map<string, PortId[]>();
     for (const place of places)
       bySwitch.set(place.switch, [...(bySwitch.get(place.switch) ?? []), place.port]);
-    const { clock, log, timings } = this.#parts;
+    const { log } = this.#parts;
     // The fabric's other switches carry the VLANs too. Only those are waited for that may be on the way to the router and are
     // not known to carry them: a dead switch elsewhere must not stop anybody's Start.
     const { neighbours, vlans } = await this.#around(places);
@@ -87,15 +101,9 @@ export class PortService {
           log.warn({ switch: name, error: asCodedError(thrown).message }, 'uplinks not brought up to date'),
         );
     }
-    return withDeadline(
-      clock,
-      timings.switchBatch,
-      () =>
-        new DeviceError({
-          code: 'switch.timeout',
-          what: 'the ports did not reach the desired state in time',
-          where: [...bySwitch.keys()].join(', '),
-        }),
+    return this.#within(
+      [...bySwitch.keys()],
+      'the ports did not reach the desired state in time',
       async (both) => {
         const all = [...bySwitch].map(([name, ports]) => this.#worker(name).settle(ports));
         const results = await abortable(Promise.allSettled(all), both);
@@ -107,23 +115,50 @@ export class PortService {
     );
   }
 
+  /** What switches are waited for ends with the longest batch, whatever they are at. */
+  #within<T>(
+    switches: readonly string[],
+    what: string,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const { clock, timings } = this.#parts;
+    const late = (): Error => new DeviceError({ code: 'switch.timeout', what, where: switches.join(', ') });
+    return withDeadline(clock, timings.switchBatch, late, work, signal);
+  }
+
   /** Reads a machine's ports from the switches, changing nothing. */
   async observe(
     places: readonly PortPlace[],
+    signal?: AbortSignal,
   ): Promise<readonly { readonly place: PortPlace; readonly observed: ObservedPort | null }[]> {
     const names = [...new Set(places.map((place) => place.switch))];
-    const read = new Map(
-      await Promise.all(
-        names.map(async (name) => {
-          const ports = places.filter((place) => place.switch === name).map((place) => place.port);
-          return [name, await this.#worker(name).observe(ports)] as const;
-        }),
+    const read = async (name: string): Promise<readonly [string, ObservedSwitch]> => {
+      const ports = places.filter((place) => place.switch === name).map((place) => place.port);
+      return [name, await this.#worker(name).observe(ports)];
+    };
+    const found = new Map(
+      await this.#within(
+        names,
+        'the ports could not be read in time',
+        (both) => abortable(Promise.all(names.map(read)), both),
+        signal,
       ),
     );
     return places.map((place) => ({
       place,
-      observed: read.get(place.switch)?.ports.get(place.port) ?? null,
+      observed: found.get(place.switch)?.ports.get(place.port) ?? null,
     }));
+  }
+
+  /** Brings the VLANs on a switch's uplinks up to date, and saves what is not saved. */
+  async bringUpToDate(name: string): Promise<void> {
+    await this.#worker(name).settle([]);
+  }
+
+  /** Reads ports of one switch, changing nothing and keeping nothing. */
+  read(switchName: string, ports: readonly PortId[]): Promise<ObservedSwitch> {
+    return this.#worker(switchName).observe(ports);
   }
 
   /** The lines that settling these wishes would send now: reads the switches, changes nothing (law 8). */
@@ -154,6 +189,23 @@ export class PortService {
     return lines;
   }
 
+  /**
+   * Sees what other instances ask of the switches here, and what came of what was asked of them.
+   * @param waiting all requests that wait, for whichever device
+   */
+  async look(waiting: readonly DeviceRequest[]): Promise<void> {
+    const { storage } = this.#parts;
+    const shared = [...this.#workers.values()].filter((worker) => worker instanceof SharedSwitch);
+    const asked = shared.flatMap((one) => one.asked);
+    for (const one of shared) one.serve(waiting.filter(({ device }) => device === one.lease));
+    if (asked.length === 0) return;
+    const over = await storage.run((tx) => tx.deviceRequests.over(asked));
+    for (const one of shared) {
+      for (const request of over) one.hear(request);
+      await one.takeIfFree();
+    }
+  }
+
   /** Ends the sessions that are kept open. */
   async close(): Promise<void> {
     await Promise.allSettled([...this.#workers.values()].map((worker) => worker.close()));
@@ -174,22 +226,28 @@ export class PortService {
     places: readonly PortPlace[],
   ): Promise<{ readonly neighbours: readonly Switch[]; readonly vlans: readonly VlanId[] }> {
     const touched = new Set(places.map((place) => place.switch));
-    const keys = new Set(places.map((place) => `${place.switch} ${place.port}`));
-    const [switches, records] = await this.#parts.storage.run(
-      async (tx) => [await tx.racks.switches(), await tx.ports.list()] as const,
-    );
-    const byName = new Map(switches.map((at) => [at.name, at]));
-    const fabrics = new Set(switches.filter((at) => touched.has(at.name)).map((at) => at.fabric));
+    const { own, all, records } = await this.#parts.storage.run(async (tx) => {
+      const own = await tx.racks.switchesOf({ names: [...touched] });
+      const records: PortRecord[] = [];
+      for (const { name } of own) {
+        const ports = places.filter((place) => place.switch === name).map((place) => place.port);
+        records.push(...(await tx.ports.ofPorts(name, ports)));
+      }
+      const fabrics = [...new Set(own.map((at) => at.fabric))];
+      return { own, records, all: await tx.racks.switchesOf({ fabrics }) };
+    });
+    const byName = new Map(own.map((at) => [at.name, at]));
     return {
-      neighbours: switches.filter((at) => fabrics.has(at.fabric) && !touched.has(at.name)),
-      vlans: records
-        .filter((record) => keys.has(`${record.switch} ${record.port}`))
-        .flatMap((record) => tenantVlans(record, byName.get(record.switch))),
+      neighbours: all.filter((at) => !touched.has(at.name)),
+      vlans: records.flatMap((record) => tenantVlans(record, byName.get(record.switch))),
     };
   }
 
-  #worker(name: string): SwitchWorker {
-    const worker = this.#workers.get(name) ?? new SwitchWorker(name, this.#parts, (at) => this.driverOf(at));
+  #worker(name: string): SwitchWorker | SharedSwitch {
+    const known = this.#workers.get(name);
+    if (known) return known;
+    const own = new SwitchWorker(name, this.#parts, (at) => this.driverOf(at));
+    const worker = this.#parts.instances.shared ? new SharedSwitch(name, own, this.#parts) : own;
     this.#workers.set(name, worker);
     return worker;
   }

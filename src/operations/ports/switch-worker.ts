@@ -1,24 +1,28 @@
 import {
+  type CodedError,
   DeviceError,
   describePort,
+  milliseconds,
   portSatisfies,
   type Evidence,
   type ObservedSwitch,
   type PortId,
   type SwitchDriver,
-  type SwitchIntent,
   type SwitchSession,
   type SwitchTarget,
   type VlanId,
 } from '../../../plugin-api/index.ts';
-import { tenantVlans, type PortRecord } from '../../core/network/port-state.ts';
+import type { PortRecord } from '../../core/network/port-state.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
-import type { Storage } from '../../core/storage/storage.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
 import { Mutex } from '../../kernel/concurrency/mutex.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
+import type { PortReading } from '../quarantine/device-watch.ts';
+import { portEvents } from '../timeline/port-events.ts';
+import { recordEvents } from '../timeline/record-event.ts';
 import type { PortServiceParts } from './port-service.ts';
+import { wantedOf, type Wanted } from './wanted.ts';
 
 /** Somebody waits for these ports of one switch to be as desired. */
 interface Request {
@@ -27,7 +31,7 @@ interface Request {
 }
 
 /**
- * The only one in this process who touches a certain switch (law 9): it collects requests for a moment, then reads, plans,
+ * The only one in this process who touches a certain switch (law 9), while this process has its lease: it collects requests for a moment, then reads, plans,
  * applies, reads back and saves for all of them in one session.
  */
 export class SwitchWorker {
@@ -36,6 +40,8 @@ export class SwitchWorker {
   readonly #driverOf: (at: Switch) => SwitchDriver;
   readonly #turn = new Mutex();
   #queue: Request[] = [];
+  /** When the first of the queue was asked for, by the monotonic clock. */
+  #queuedAt = 0;
   #scheduled = false;
   #retrySave = false;
   /** Kept open between batches for a while: OS9 takes ten new sessions a minute. */
@@ -52,13 +58,26 @@ export class SwitchWorker {
 
   /** Resolves when the ports are read back as desired; an empty list brings only the uplinks' VLANs up to date. */
   settle(ports: readonly PortId[]): Promise<readonly Evidence[]> {
+    try {
+      this.#parts.mayWrite?.();
+    } catch (thrown) {
+      return Promise.reject(asCodedError(thrown));
+    }
     const request: Request = { ports, settled: new Deferred() };
     this.#queue.push(request);
     if (!this.#scheduled) {
       this.#scheduled = true;
-      void this.#turn.run(() => this.#collectAndRun());
+      this.#queuedAt = this.#parts.clock.monotonic();
+      // Nobody is there to wait for, when nothing is under way.
+      const alone = this.#turn.depth === 0;
+      void this.#turn.run(() => this.#collectAndRun(alone));
     }
     return request.settled.promise;
+  }
+
+  /** VLANs that all its uplinks carried when it was last read; null = not known. */
+  get carried(): readonly VlanId[] | null {
+    return this.#carried && [...this.#carried];
   }
 
   /** Whether all its uplinks carried these VLANs when it was last read. */
@@ -79,15 +98,26 @@ export class SwitchWorker {
     return this.#turn.run(() => this.#drop());
   }
 
-  async #collectAndRun(): Promise<void> {
-    await this.#parts.clock.sleep(this.#parts.timings.switchBatchDelay);
+  async #collectAndRun(alone: boolean): Promise<void> {
+    const { clock, timings } = this.#parts;
+    const left = this.#queuedAt + timings.switchBatchDelay - clock.monotonic();
+    if (!alone && left > 0) await clock.sleep(milliseconds(left));
+    // Logging in takes seconds: whoever asks meanwhile comes along.
+    const failure = await this.#logIn();
     this.#scheduled = false;
     const batch = this.#queue;
     this.#queue = [];
+    if (failure !== null) {
+      this.#parts.metrics.switchBatches.inc({ outcome: 'failed' });
+      this.#parts.watch?.switchFailed(this.#name, failure);
+      for (const request of batch) request.settled.reject(failure);
+      return;
+    }
     try {
       await this.#runTogether(batch);
     } catch (thrown) {
       const error = asCodedError(thrown);
+      this.#parts.watch?.switchFailed(this.#name, error);
       // One machine's bad port must not fail its neighbours: alone, each meets only its own trouble.
       const divisible = batch.length > 1 && error.retry !== 'later';
       if (!divisible) {
@@ -96,6 +126,16 @@ export class SwitchWorker {
       }
       for (const request of batch)
         await this.#runTogether([request]).catch((own: unknown) => request.settled.reject(asCodedError(own)));
+    }
+  }
+
+  /** Makes sure of a session; gives why there is none. */
+  async #logIn(): Promise<CodedError | null> {
+    try {
+      this.#session ??= await this.#open(await this.#switch());
+      return null;
+    } catch (thrown) {
+      return asCodedError(thrown);
     }
   }
 
@@ -118,14 +158,16 @@ export class SwitchWorker {
             await session.apply(steps);
             after = await session.read(read);
           }
-          const evidence = await this.#verify(at, after, wanted);
-          const saved = steps.length > 0 || this.#retrySave ? await this.#save(at, session) : 'yes';
+          const evidence = await this.#verify(at, after, wanted, before);
+          const unsaved = this.#retrySave || at.unsavedSince !== null;
+          const saved = steps.length > 0 || unsaved ? await this.#save(at, session) : 'yes';
           return { evidence, wanted, saved };
         },
         read,
       );
       const reached = saved === 'broke off' ? await this.#readAgain(at, read, first.wanted) : first.evidence;
       metrics.switchBatches.inc({ outcome: 'done' });
+      if (saved === 'yes') this.#parts.watch?.switchAnswered(this.#name);
       for (const request of batch) request.settled.resolve(request.ports.map((port) => reached.get(port)!));
     } catch (thrown) {
       metrics.switchBatches.inc({ outcome: 'failed' });
@@ -149,8 +191,9 @@ export class SwitchWorker {
     at: Switch,
     observed: ObservedSwitch,
     { records, intent }: Wanted,
+    before: ObservedSwitch = observed,
   ): Promise<ReadonlyMap<PortId, Evidence>> {
-    const evidence = await this.#record(at, observed, records);
+    const evidence = await this.#record(at, observed, records, before);
     verifyUplinks(at, observed, intent.carried);
     this.#carried = new Set(intent.carried);
     return evidence;
@@ -213,11 +256,14 @@ export class SwitchWorker {
     at: Switch,
     observed: ObservedSwitch,
     records: readonly PortRecord[],
+    before: ObservedSwitch,
   ): Promise<ReadonlyMap<PortId, Evidence>> {
     const { clock, storage } = this.#parts;
     const evidence = new Map<PortId, Evidence>();
     const wrong: string[] = [];
+    const readings: PortReading[] = [];
     await storage.run(async (tx) => {
+      readings.length = 0;
       for (const record of records) {
         const now = observed.ports.get(record.port);
         const good = now !== undefined && portSatisfies(now, record.desired, observed.defaultVlan);
@@ -233,13 +279,16 @@ export class SwitchWorker {
           summary: `${at.name} ${record.port}: ${shown} (read back)`,
           verified: true,
         });
+        readings.push({ port: record.port, observed: now ?? null, asDesired: good });
         if (!good) wrong.push(`${record.port} is ${shown}`);
       }
+      await recordEvents(tx, portEvents(records, before, observed, clock.now()));
       if (at.defaultVlan !== observed.defaultVlan) {
         const fresh = await tx.racks.findSwitch(at.name);
         if (fresh) await tx.racks.updateSwitch({ ...fresh, defaultVlan: observed.defaultVlan });
       }
     });
+    this.#parts.watch?.portsRead(at.name, readings);
     if (wrong.length > 0) {
       throw new DeviceError({
         code: 'switch.not-verified',
@@ -260,6 +309,7 @@ export class SwitchWorker {
     } catch (thrown) {
       const error = asCodedError(thrown);
       failure = error.message;
+      this.#parts.watch?.switchFailed(at.name, error);
       saved = error.code === 'switch.unsaved' ? 'no' : 'broke off';
     }
     this.#retrySave = failure !== null;
@@ -319,57 +369,6 @@ export function targetOf(at: Switch): SwitchTarget {
     enablePassword: at.enablePassword ?? undefined,
     hostKeyPin: at.hostKeyPin ?? undefined,
     legacyCrypto: at.legacyCrypto,
-  };
-}
-
-interface Wanted {
-  readonly intent: SwitchIntent;
-  readonly records: readonly PortRecord[];
-}
-
-/**
- * The intent for one switch: the desired states of the ports in question; on the uplinks every VLAN that anybody on the fabric
- * uses; and, to be retired, VLANs of ours that nobody uses any more.
- */
-export async function wantedOf(
-  storage: Storage,
-  at: Switch,
-  ports: readonly PortId[],
-  observed: ObservedSwitch | null,
-  replaced: ReadonlyMap<string, PortRecord> = new Map(),
-): Promise<Wanted> {
-  const { all, fabric } = await storage.run(async (tx) => ({
-    all: await tx.ports.list(),
-    fabric: new Map(
-      (await tx.racks.switches())
-        .filter((other) => other.fabric === at.fabric)
-        .map((other) => [other.name, other]),
-    ),
-  }));
-  const records = [
-    ...all.filter((record) => !replaced.has(`${record.switch} ${record.port}`)),
-    ...replaced.values(),
-  ];
-  const carried = new Set<VlanId>();
-  if (at.provisioning !== 'default-vlan') carried.add(at.provisioning);
-  for (const record of records)
-    if (fabric.has(record.switch))
-      for (const vlan of tenantVlans(record, fabric.get(record.switch))) carried.add(vlan);
-  const inUse = new Set(carried);
-  if (at.park !== 'shut') inUse.add(at.park);
-  const retired = [...(observed?.vlans.values() ?? [])]
-    .filter((vlan) => vlan.ours && !inUse.has(vlan.id))
-    .map((vlan) => vlan.id);
-  const mine = records.filter((record) => record.switch === at.name && ports.includes(record.port));
-  return {
-    records: mine,
-    intent: {
-      ports: new Map(mine.map((record) => [record.port, record.desired])),
-      uplinks: at.uplinks,
-      carried: [...carried].sort((a, b) => a - b),
-      retired,
-      shutDuringMove: true,
-    },
   };
 }
 

@@ -8,6 +8,7 @@ import type { EventBus } from '../../kernel/events/event-bus.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { Metrics } from '../../kernel/metrics/metrics.ts';
 import type { OperationEvents } from '../operation-events.ts';
+import type { DeviceWatch } from '../quarantine/device-watch.ts';
 import { PollBreaker, type BreakerState } from './poll-breaker.ts';
 import { PollSchedule } from './poll-schedule.ts';
 
@@ -55,6 +56,10 @@ export interface PollerParts {
   readonly events: EventBus<OperationEvents>;
   readonly read: PollReading;
   readonly settings: PollSettings;
+  /** Whether a machine is this instance's to read; all are unless given. */
+  readonly holds?: ((id: MachineId) => boolean) | undefined;
+  /** Hears how it goes with each BMC. */
+  readonly watch?: Pick<DeviceWatch, 'bmcFailed'> | undefined;
   /** A number from 0 up to 1; `Math.random` unless given. */
   readonly random?: (() => number) | undefined;
 }
@@ -120,6 +125,7 @@ export class PowerPoller {
     const { storage, events, settings, clock } = this.#parts;
     this.#unsubscribe.push(
       events.on('machine', ({ machineId }) => this.#refresh(machineId)),
+      events.on('lease', ({ machineId }) => this.#refresh(machineId)),
       events.on('operation', ({ machineId, endedAt }) => {
         if (endedAt === null) this.#hold(machineId);
         else this.#refresh(machineId);
@@ -130,7 +136,7 @@ export class PowerPoller {
       active: new Set((await tx.journal.listActive()).map(({ machineId }) => machineId)),
     }));
     const began = clock.monotonic();
-    const withBmc = machines.filter((machine) => machine.bmc !== null);
+    const withBmc = machines.filter((machine) => machine.bmc !== null && this.#holds(machine.id));
     withBmc.forEach((machine, i) => {
       const phase = (settings.interval * i) / withBmc.length;
       this.#add(machine, began + phase / firstRoundHaste, began + phase);
@@ -232,6 +238,7 @@ export class PowerPoller {
       if (this.#stopping.signal.aborted) return;
       const error = asCodedError(thrown);
       breaker.failed(error);
+      this.#parts.watch?.bmcFailed(machine, error);
       metrics.powerPolls.inc({ outcome: error.code });
       const facts = { machine: machine.hostname, error: error.message, failures: breaker.failures };
       if (breaker.state === was) log.debug(facts, 'BMC not read');
@@ -288,7 +295,7 @@ export class PowerPoller {
     }));
     if (this.#stopping.signal.aborted) return;
     const polled = this.#polled.get(id);
-    if (!machine?.bmc) {
+    if (!machine?.bmc || !this.#holds(id)) {
       if (polled) this.#schedule.remove(polled);
       this.#polled.delete(id);
       return;
@@ -297,9 +304,12 @@ export class PowerPoller {
       const soon = clock.monotonic() + (settings.interval / firstRoundHaste) * settings.jitter;
       this.#add(machine, soon, soon + settings.interval * (1 + this.#random()) * 0.5);
     } else {
-      if (!sameAccess(polled.machine, machine)) polled.breaker = new PollBreaker(settings);
+      const changed = !sameAccess(polled.machine, machine);
+      if (changed) polled.breaker = new PollBreaker(settings);
       polled.machine = machine;
       polled.held = false;
+      // Whether the new address or password is right is worth knowing soon.
+      if (changed) polled.at = clock.monotonic() - settings.interval * (1 - settings.jitter);
       if (!polled.busy) this.#plan(polled);
     }
     if (active) this.#hold(id);
@@ -308,7 +318,12 @@ export class PowerPoller {
   /** Whether the machine is still polled, and no operation has it. */
   #mayRead(polled: Polled): boolean {
     const known = this.#polled.get(polled.machine.id) === polled;
-    return known && !polled.held && !this.#stopping.signal.aborted;
+    const { id } = polled.machine;
+    return known && this.#holds(id) && !polled.held && !this.#stopping.signal.aborted;
+  }
+
+  #holds(id: MachineId): boolean {
+    return this.#parts.holds?.(id) ?? true;
   }
 }
 

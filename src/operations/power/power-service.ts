@@ -1,4 +1,5 @@
 import {
+  CodedError,
   DeviceError,
   type Bmc,
   type BmcConsole,
@@ -15,11 +16,15 @@ import {
 } from '../../../plugin-api/index.ts';
 import type { BmcRecord, Machine, MachineId } from '../../core/machine/machine.ts';
 import type { Storage } from '../../core/storage/storage.ts';
-import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { EventBus } from '../../kernel/events/event-bus.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { OperationEvents } from '../operation-events.ts';
+import type { EventNotes } from '../timeline/event-notes.ts';
+import { recordEvent, type MachineEvent } from '../timeline/record-event.ts';
+import type { DeviceWatch } from '../quarantine/device-watch.ts';
 import type { Timings } from '../timings.ts';
+import type { FarPower } from './far-power.ts';
 import { PowerObservations, type PowerObservation } from './power-observations.ts';
 
 export interface PowerServiceParts {
@@ -29,8 +34,16 @@ export interface PowerServiceParts {
   readonly timings: Timings;
   readonly log: Log;
   readonly events: EventBus<OperationEvents>;
+  /** Throws while nothing may be written to any device. */
+  readonly mayWrite?: (() => void) | undefined;
+  /** Machines that other instances hold; none unless given. */
+  readonly far?: Pick<FarPower, 'has' | 'read' | 'refuse'> | undefined;
   /** How long a reading in the background may still hold a BMC that a command waits for. */
   readonly makeWay: Duration;
+  /** Hears how it goes with each BMC. */
+  readonly watch?: Pick<DeviceWatch, 'bmcAnswered' | 'bmcFailed'> | undefined;
+  /** Hears of everything that changes something at a BMC. */
+  readonly timeline?: Pick<EventNotes, 'note'>;
 }
 
 /** Power and boot device of machines: one {@link Bmc} per address, and what was learned goes into the machine's record. */
@@ -42,6 +55,7 @@ export class PowerService {
   readonly #parts: PowerServiceParts;
   readonly #observations: PowerObservations;
   readonly #open = new Map<string, { readonly fingerprint: string; readonly bmc: Bmc }>();
+  readonly #openOf = new Map<MachineId, string>();
   /** Commands under way, by machine. */
   readonly #urgent = new Map<MachineId, number>();
   /** Readings in the background, by machine. */
@@ -60,6 +74,8 @@ export class PowerService {
   }
 
   async state(machine: Machine, signal?: AbortSignal): Promise<PowerState> {
+    const { far } = this.#parts;
+    if (far?.has(machine.id)) return far.read(machine, signal);
     return this.#first(machine, () => this.#read(machine, signal));
   }
 
@@ -67,7 +83,22 @@ export class PowerService {
    * A reading in the background. It gives way to commands at once: null when one has the BMC, or took it meanwhile.
    * @throws DeviceError, or the signal's reason
    */
-  async poll(machine: Machine, signal: AbortSignal): Promise<PowerState | null> {
+  poll(machine: Machine, signal: AbortSignal): Promise<PowerState | null> {
+    return this.#aside(machine, signal, (cut) => this.#read(machine, cut));
+  }
+
+  /** The same, but nothing is kept of it: for who compares with what is stored. */
+  look(machine: Machine, signal: AbortSignal): Promise<PowerState | null> {
+    const { far } = this.#parts;
+    if (far?.has(machine.id)) return far.read(machine, signal);
+    return this.#aside(machine, signal, (cut) => this.#bmc(machine).state(cut));
+  }
+
+  async #aside(
+    machine: Machine,
+    signal: AbortSignal,
+    read: (cut: AbortSignal) => Promise<PowerState>,
+  ): Promise<PowerState | null> {
     const { id } = machine;
     if (this.#urgent.has(id) || this.#polls.has(id)) return null;
     const controller = new AbortController();
@@ -76,7 +107,7 @@ export class PowerService {
     if (signal.aborted) forward();
     this.#polls.set(id, controller);
     try {
-      return await this.#read(machine, controller.signal);
+      return await read(controller.signal);
     } catch (error) {
       if (controller.signal.aborted && !signal.aborted) return null;
       throw error;
@@ -101,25 +132,48 @@ export class PowerService {
   /** On or off, confirmed by reading. */
   async turn(machine: Machine, wanted: PowerState, signal?: AbortSignal): Promise<Evidence> {
     const within = wanted === 'on' ? this.#timings.powerOn : this.#timings.powerOff;
-    const evidence = await this.#change(machine, () => this.#bmc(machine).turn(wanted, within, signal));
+    const before = this.#stored.get(machine.id) ?? machine.power?.state;
+    const evidence = await this.#noted(
+      machine,
+      `power ${wanted}`,
+      () => this.#change(machine, () => this.#bmc(machine).turn(wanted, within, signal)),
+      ({ summary, data }) =>
+        // It was so already: nothing was sent.
+        data?.['commandsSent'] === 0 ? null : { text: summary, before, after: wanted },
+    );
     this.#observations.note(machine.id, this.#observations.begin(machine.id), wanted);
+    this.#parts.watch?.bmcAnswered(machine.id);
     await this.#learned(machine, wanted, 'own');
     return evidence;
   }
 
   /** The ACPI request: at most once. */
   soft(machine: Machine, signal?: AbortSignal): Promise<void> {
-    return this.#change(machine, () => this.#bmc(machine).soft(signal));
+    return this.#noted(
+      machine,
+      'soft power-off (ACPI)',
+      () => this.#change(machine, () => this.#bmc(machine).soft(signal)),
+      () => accepted,
+    );
   }
 
   /** Power cycle of a machine that is on: at most once. */
   cycle(machine: Machine, signal?: AbortSignal): Promise<void> {
-    return this.#change(machine, () => this.#bmc(machine).cycle(signal));
+    return this.#noted(
+      machine,
+      'power cycle',
+      () => this.#change(machine, () => this.#bmc(machine).cycle(signal)),
+      () => accepted,
+    );
   }
 
   setBootDevice(machine: Machine, device: BootDevice, signal?: AbortSignal): Promise<Evidence> {
-    return this.#first(machine, () =>
-      this.#bmc(machine).setBootDevice(this.#request(machine, device), signal),
+    return this.#noted(
+      machine,
+      `boot device ${device}`,
+      () =>
+        this.#first(machine, () => this.#bmc(machine).setBootDevice(this.#request(machine, device), signal)),
+      ({ summary }) => ({ text: summary }),
     );
   }
 
@@ -152,10 +206,14 @@ export class PowerService {
   }
 
   clearEventLog(machine: Machine, signal?: AbortSignal): Promise<void> {
-    return this.#first(machine, () => {
-      const bmc = this.#bmc(machine);
-      return bmc.clearEventLog?.(signal) ?? unsupported(machine, 'event log');
-    });
+    const clear = (): Promise<void> =>
+      this.#bmc(machine).clearEventLog?.(signal) ?? unsupported(machine, 'event log');
+    return this.#noted(
+      machine,
+      'clear the event log',
+      () => this.#first(machine, clear),
+      () => accepted,
+    );
   }
 
   sensors(machine: Machine, signal?: AbortSignal): Promise<readonly BmcSensor[]> {
@@ -171,14 +229,58 @@ export class PowerService {
     options: { readonly takeOver: boolean },
     signal?: AbortSignal,
   ): Promise<BmcConsole> {
+    if (this.#parts.far?.has(machine.id)) return this.#parts.far.refuse(machine);
     const bmc = this.#bmc(machine);
     return bmc.console?.(options, signal) ?? unsupported(machine, 'console');
+  }
+
+  /** Ends the session with a machine's BMC: another instance is to have it. */
+  async release(id: MachineId): Promise<void> {
+    this.#polls.get(id)?.abort(new Error('another instance is to have the machine'));
+    // What it reads and stores from now on is not seen here.
+    this.#stored.delete(id);
+    this.#observations.forget(id);
+    const address = this.#openOf.get(id) ?? '';
+    this.#openOf.delete(id);
+    const open = this.#open.get(address);
+    this.#open.delete(address);
+    await open?.bmc.close().catch(() => undefined);
   }
 
   async close(): Promise<void> {
     await Promise.allSettled([...this.#open.values()].map(({ bmc }) => bmc.close()));
     this.#open.clear();
     await Promise.allSettled([...this.#drivers.values()].map((driver) => driver.close()));
+  }
+
+  /** Runs a command that changes something at the BMC, and notes what was asked and what came of it; null = nothing did. */
+  async #noted<T>(
+    machine: Machine,
+    asked: string,
+    command: () => Promise<T>,
+    outcome: (result: T) => Pick<MachineEvent, 'text' | 'before' | 'after'> | null,
+  ): Promise<T> {
+    this.#parts.mayWrite?.();
+    const began = this.#clock.monotonic();
+    const note = (found: ReturnType<typeof outcome>): void => {
+      if (!found) return;
+      this.#parts.timeline?.note({
+        ...found,
+        text: `${asked}: ${found.text}`,
+        at: this.#clock.now(),
+        machineId: machine.id,
+        kind: 'bmc',
+        took: this.#clock.monotonic() - began,
+      });
+    };
+    try {
+      const result = await command();
+      note(outcome(result));
+      return result;
+    } catch (thrown) {
+      note({ text: thrown instanceof CodedError ? `failed: ${thrown.message}` : 'broken off' });
+      throw thrown;
+    }
   }
 
   /** The flag is set right before each boot and once only: what the next boot does is always our word of that moment. */
@@ -205,6 +307,7 @@ export class PowerService {
     const record = requireBmc(machine);
     const target = this.#target(machine);
     const key = `${record.driver} ${record.host}:${record.port}`;
+    this.#openOf.set(machine.id, key);
     const fingerprint = JSON.stringify([
       record.username,
       record.password.reveal(),
@@ -229,6 +332,7 @@ export class PowerService {
   /** Runs a command before any reading in the background: one that is under way gets a moment to end, then it is cut. */
   async #first<T>(machine: Machine, command: () => Promise<T>): Promise<T> {
     const { id } = machine;
+    if (this.#parts.far?.has(id)) return this.#parts.far.refuse(machine);
     this.#urgent.set(id, (this.#urgent.get(id) ?? 0) + 1);
     const poll = this.#polls.get(id);
     if (poll)
@@ -240,6 +344,11 @@ export class PowerService {
       const result = await command();
       for (const listener of this.#reachedListeners) listener(id);
       return result;
+    } catch (thrown) {
+      // A login that is refused is not tried again, so that no later reading would tell of it.
+      const error = asCodedError(thrown);
+      if (error.code === 'power.auth') this.#parts.watch?.bmcFailed(machine, error);
+      throw thrown;
     } finally {
       const left = this.#urgent.get(id)! - 1;
       if (left > 0) this.#urgent.set(id, left);
@@ -250,6 +359,7 @@ export class PowerService {
   async #read(machine: Machine, signal: AbortSignal | undefined): Promise<PowerState> {
     const ticket = this.#observations.begin(machine.id);
     const state = await this.#bmc(machine).state(signal);
+    this.#parts.watch?.bmcAnswered(machine.id);
     if (this.#observations.note(machine.id, ticket, state)) await this.#learned(machine, state, 'seen');
     return state;
   }
@@ -266,7 +376,17 @@ export class PowerService {
       if (!now) return null;
       if (now.power?.state === state) return null;
       await tx.machines.update({ ...now, power: { state, at: this.#clock.now() } });
-      return how === 'seen' && !(await tx.journal.active(id)) ? now.power : null;
+      if (how === 'own' || !now.power || (await tx.journal.active(id))) return null;
+      await recordEvent(tx, {
+        at: this.#clock.now(),
+        machineId: id,
+        operationId: null,
+        kind: 'power',
+        text: `the power was changed by somebody else: it was ${now.power.state}, and is ${state}`,
+        before: now.power.state,
+        after: state,
+      });
+      return now.power;
     });
     this.#stored.set(id, state);
     if (!was) return;
@@ -277,6 +397,8 @@ export class PowerService {
     this.#parts.events.emit('power', { machineId: id, state });
   }
 }
+
+const accepted = { text: 'accepted' } as const;
 
 function unsupported(machine: Machine, what: string): Promise<never> {
   return Promise.reject(

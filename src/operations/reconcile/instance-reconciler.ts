@@ -68,12 +68,15 @@ interface Streak {
   readonly claim: string;
   readonly rounds: number;
   readonly since: number;
+  /** By the steady clock: rounds that a jump of the wall clock sets apart are not apart. */
   readonly countedAt: number;
   readonly told: boolean;
 }
 
 export interface InstanceReconcilerOptions {
-  readonly world: Pick<World, 'storage' | 'clock' | 'log' | 'metrics'>;
+  readonly world: Pick<World, 'storage' | 'clock' | 'log' | 'metrics'> & {
+    readonly instances: Pick<World['instances'], 'leads'>;
+  };
   readonly operations: Pick<Operations, 'submit'>;
   readonly directory: InstanceDirectory;
   /** Only instances of this cloud are looked up. */
@@ -128,7 +131,8 @@ export class InstanceReconciler {
     // Several services must not ask in step.
     await sleep(random());
     while (!signal.aborted) {
-      await this.round();
+      // What was counted elsewhere is not known here: whoever takes this over counts anew.
+      if (world.instances.leads('reconcile')) await this.round();
       await sleep(0.9 + 0.2 * random());
     }
   }
@@ -174,7 +178,7 @@ export class InstanceReconciler {
 
     let left = settings.maxPerRound;
     const entries: ReconcileEntry[] = [];
-    for (const { claim, hostname, name, busy, sighting, streak } of judged) {
+    for (const { beforeRestore, claim, hostname, name, busy, sighting, streak } of judged) {
       const entry = {
         machineId: claim.machineId,
         hostname,
@@ -187,7 +191,7 @@ export class InstanceReconciler {
         operationId: null as string | null,
       };
       if (streak && streak.rounds < settings.rounds) entry.action = 'counting';
-      else if (streak && !settings.destroy) {
+      else if (streak && (!settings.destroy || beforeRestore)) {
         entry.action = 'reported';
         if (!dryRun) await this.#tellGone(claim, hostname, name, streak);
       } else if (streak && (brake !== null || left === 0)) entry.action = 'held-back';
@@ -209,6 +213,8 @@ export class InstanceReconciler {
       readonly name: string;
       readonly hostname: string;
       readonly busy: boolean;
+      /** Of a database that was restored since: another may be there by now, and nobody is taken back for it. */
+      readonly beforeRestore: boolean;
     }[]
   > {
     const { cloud, world } = this.#options;
@@ -218,12 +224,14 @@ export class InstanceReconciler {
         ({ holder, externalId }) => holder === 'instance' && externalId.startsWith(prefix),
       );
       const names = new Map((await tx.machines.list()).map(({ id, hostname }) => [id, hostname]));
+      const acceptedAt = (await tx.history.read()).restored?.acceptedAt ?? 0;
       const active = new Set((await tx.journal.listActive()).map(({ machineId }) => machineId));
       return claims.map((claim) => ({
         claim,
         name: claim.externalId.slice(prefix.length),
         hostname: names.get(claim.machineId) ?? claim.machineId,
         busy: active.has(claim.machineId),
+        beforeRestore: claim.since < acceptedAt,
       }));
     });
   }
@@ -245,9 +253,10 @@ export class InstanceReconciler {
   #counted(claim: Claim, now: number): Streak {
     const key = `${claim.externalId} ${claim.since}`;
     const before = this.#streaks.get(claim.machineId);
-    if (before?.claim !== key) return { claim: key, rounds: 1, since: now, countedAt: now, told: false };
-    if (now - before.countedAt < this.#options.settings.spacing) return before;
-    return { ...before, rounds: before.rounds + 1, countedAt: now };
+    const countedAt = this.#options.world.clock.monotonic();
+    if (before?.claim !== key) return { claim: key, rounds: 1, since: now, countedAt, told: false };
+    if (countedAt - before.countedAt < this.#options.settings.spacing) return before;
+    return { ...before, rounds: before.rounds + 1, countedAt };
   }
 
   async #takeBack(

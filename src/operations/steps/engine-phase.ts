@@ -9,6 +9,7 @@ import {
 } from '../../../plugin-api/index.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
+import { describePoint, engineEvent, PhasePoints } from '../timeline/engine-events.ts';
 import { bootDevice, offOrFence, powerOff, powerOn, requireOff } from './power-steps.ts';
 
 export interface EnginePhase<C extends StepContext> {
@@ -88,6 +89,10 @@ export function enginePhase<C extends StepContext>(phase: EnginePhase<C>): reado
         await phase.onPowerOn?.(tx, run);
       },
       sign: (run) => signOfLife(run, phase.phase),
+      onSign: (run, tell) =>
+        run.world.boots.onChange(({ orderId: id, state }) => {
+          if (id === orderId(run, phase.phase) && state !== 'withdrawn') tell();
+        }),
       // A machine that is on already came up while we were away: its boot flag is used up, and it may have given up asking.
       whenOn: (run) => bootAgain(run, phase.phase),
     }),
@@ -158,6 +163,9 @@ async function watchPhase(run: StepRun, phase: DeployPhase): Promise<PhaseProgre
   let quietSince = began;
   let answeredAt = began;
   let boots = 1;
+  // What the boot conversation hears it records itself.
+  const heardElsewhere = (await run.world.boots.progress(id)) !== null;
+  const points = new PhasePoints();
   for (;;) {
     const progress = await engine.progress(id, run.signal).catch(async (thrown: unknown) => {
       // An engine that cannot be asked for a while works on: the machine is no worse for it.
@@ -174,6 +182,12 @@ async function watchPhase(run: StepRun, phase: DeployPhase): Promise<PhaseProgre
         retry: 'never',
         what: `the engine does not know order ${id} any more`,
       });
+    if (!heardElsewhere && points.isNew(progress)) {
+      points.told(progress);
+      const { machineId } = run.operation;
+      const order = { id, machineId, phase };
+      run.world.timeline.note(engineEvent(order, describePoint(progress), clock.now()));
+    }
     if (progress.state === 'done') return progress;
     if (progress.state === 'failed') throw phaseError(progress);
     const now = clock.monotonic();

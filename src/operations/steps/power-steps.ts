@@ -32,11 +32,13 @@ export function powerOn<C extends StepContext>(
   more: Partial<Pick<Step<C>, 'applies' | 'prepare'>> & {
     /** A sign from the machine itself that it was on, or null. */
     readonly sign?: (run: StepRun<C>) => Promise<string | null>;
+    /** Calls `tell` when there may be such a sign; the returned function ends that. */
+    readonly onSign?: (run: StepRun<C>, tell: () => void) => () => void;
     /** What to do instead with a machine that is on already, without such a sign. */
     readonly whenOn?: (run: StepRun<C>) => Promise<void>;
   } = {},
 ): Step<C> {
-  const { sign, whenOn, ...rest } = more;
+  const { sign, onSign, whenOn, ...rest } = more;
   return {
     ...rest,
     name,
@@ -46,14 +48,20 @@ export function powerOn<C extends StepContext>(
       const before = (await sign?.(run)) ?? null;
       if (before !== null) return done(before);
       if (whenOn && (await run.world.power.state(machine, run.signal)) === 'on') await whenOn(run);
+      const told = new AbortController();
+      const stop = onSign?.(run, () => told.abort(new Error('the machine reported in')));
       try {
-        return { evidence: await run.world.power.turn(machine, 'on', run.signal) };
+        const signal = AbortSignal.any([run.signal, told.signal]);
+        return { evidence: await run.world.power.turn(machine, 'on', signal) };
       } catch (thrown) {
+        if (run.signal.aborted) throw thrown;
         // It may have come up, done its work and gone off again between two readings.
         const unconfirmed = thrown instanceof DeviceError && thrown.code === 'power.unconfirmed';
-        const seen = unconfirmed ? ((await sign?.(run)) ?? null) : null;
+        const seen = unconfirmed || told.signal.aborted ? ((await sign?.(run)) ?? null) : null;
         if (seen === null) throw thrown;
         return done(seen);
+      } finally {
+        stop?.();
       }
     },
     undo: { run: offOrFence },

@@ -8,9 +8,15 @@ import { connectionGone, translateMariadbError } from './mariadb-errors.ts';
 /** Transactions on a pool of connections: as many at once as the pool has. */
 export class MariadbTransactions implements Transactions {
   readonly #pool: Pool;
+  #instance: string | null = null;
 
   constructor(pool: Pool) {
     this.#pool = pool;
+  }
+
+  /** See `SqlStorage.fenceBy`. */
+  fenceBy(instance: string | null): void {
+    this.#instance = instance;
   }
 
   async within<T>(turn: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -18,6 +24,7 @@ export class MariadbTransactions implements Transactions {
     try {
       await lease.say('BEGIN');
       const result = await turn(lease);
+      if (this.#instance !== null && lease.wrote) await this.#fence(lease, this.#instance);
       await lease.commit();
       return result;
     } catch (error) {
@@ -26,6 +33,22 @@ export class MariadbTransactions implements Transactions {
     } finally {
       lease.release();
     }
+  }
+
+  /**
+   * The row of the instance stays locked until the transaction is over: it is declared gone before this, and nothing is stored, or
+   * after it. It comes last, so that the row is locked for a moment only, and shared, so that units do not wait for each other.
+   */
+  async #fence(lease: Lease, instance: string): Promise<void> {
+    const statement = 'SELECT state FROM `instance` WHERE id = ? LOCK IN SHARE MODE';
+    const { rows } = await lease.execute(statement, [instance]);
+    const state = rows[0]?.['state'];
+    if (state === 'alive' || state === 'draining') return;
+    throw new ServiceError({
+      code: 'instance.gone',
+      what: 'others declared this instance gone and took its work over: nothing more is stored in its name',
+      where: instance,
+    });
   }
 
   #connect(): Promise<PoolConnection> {
@@ -47,6 +70,11 @@ class Lease implements Transaction {
 
   constructor(connection: PoolConnection) {
     this.#connection = connection;
+  }
+
+  /** Whether there is anything to commit. */
+  get wrote(): boolean {
+    return this.#wrote;
   }
 
   /**

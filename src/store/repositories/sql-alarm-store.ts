@@ -13,11 +13,11 @@ export class SqlAlarmStore implements AlarmStore {
     this.#session = session;
   }
 
-  async list(limit: number, machineIds?: readonly MachineId[]): Promise<readonly Alarm[]> {
+  async list(limit: number, machineIds?: readonly MachineId[], before?: number): Promise<readonly Alarm[]> {
     const rows = await this.#tables.alarm.select(
       this.#session,
       machineIds ? { machineId: inSteps(machineIds) } : {},
-      { order: { at: 'DESC', id: 'DESC' }, limit },
+      { order: { at: 'DESC', id: 'DESC' }, limit, ...(before !== undefined && { below: { at: before } }) },
     );
     return rows.map((row) => ({ ...row, machineId: row.machineId as MachineId | null }));
   }

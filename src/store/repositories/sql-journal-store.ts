@@ -13,6 +13,12 @@ import type { Tables } from '../tables.ts';
 const activeStates: ReadonlySet<OperationState> = new Set<OperationState>(['running', 'undoing']);
 const defaultLimit = 100;
 
+/** What steps found out, as it was sealed: most writes of an operation carry it unchanged. */
+const sealedContexts = new WeakMap<
+  JsonObject,
+  { readonly by: Sealer; readonly id: string; readonly envelope: string }
+>();
+
 export class SqlJournalStore implements JournalStore {
   readonly #tables: Tables;
   readonly #session: Session;
@@ -54,14 +60,19 @@ export class SqlJournalStore implements JournalStore {
         ...(filter.kind !== undefined && { kind: filter.kind }),
         ...(filter.states !== undefined && { state: filter.states }),
       },
-      { order: { createdAt: 'DESC', id: 'DESC' }, limit: filter.limit ?? defaultLimit },
+      {
+        order: { createdAt: 'DESC', id: 'DESC' },
+        limit: filter.limit ?? defaultLimit,
+        ...(filter.createdBefore !== undefined && { below: { createdAt: filter.createdBefore } }),
+      },
     );
     return rows.map((row) => this.#toRecord(row));
   }
 
   async insert(operation: OperationRecord): Promise<void> {
-    const { id, cancel, leaseOwner, fence, heartbeat } = operation;
-    const row = { id, ...this.#columns(operation), cancel, leaseOwner, fence, heartbeat };
+    const { id, cancel, leaseOwner, fence } = operation;
+    const input = this.#sealer.seal(JSON.stringify(operation.input), placeOf(id, 'input'));
+    const row = { id, ...this.#columns(operation), input, cancel, leaseOwner, fence };
     await this.#tables.operation.insert(this.#session, [row]);
   }
 
@@ -89,28 +100,55 @@ export class SqlJournalStore implements JournalStore {
   async takeLease(id: string, owner: string, fence: number): Promise<OperationRecord | null> {
     const affected = await this.#tables.operation.update(
       this.#session,
-      { leaseOwner: owner, fence: fence + 1, heartbeat: 0 },
+      { leaseOwner: owner, fence: fence + 1 },
       { id, fence, activeMachineId: notNull },
     );
     return affected === 1 ? this.find(id) : null;
   }
 
-  async beat(id: string, fence: number): Promise<boolean> {
-    return (await this.#tables.operation.increment(this.#session, 'heartbeat', { id, fence })) === 1;
+  async heldBy(
+    owner: string,
+  ): Promise<readonly Pick<OperationRecord, 'id' | 'machineId' | 'fence' | 'cancel'>[]> {
+    const where = { leaseOwner: owner, activeMachineId: notNull } as const;
+    const rows = await this.#tables.operation.select(this.#session, where);
+    return rows.map(({ id, machineId, fence, cancel }) => ({
+      id,
+      machineId: machineId as MachineId,
+      fence,
+      cancel,
+    }));
+  }
+
+  async ended(ids: readonly string[]): Promise<readonly string[]> {
+    if (ids.length === 0) return [];
+    const where = { id: inSteps(ids), activeMachineId: null };
+    return (await this.#tables.operation.select(this.#session, where)).map(({ id }) => id);
   }
 
   async steps(operationId: string): Promise<readonly StepRecord[]> {
     return this.#tables.step.select(this.#session, { operationId }, { order: { seq: 'ASC' } });
   }
 
+  async stepsOf(operationIds: readonly string[]): Promise<readonly StepRecord[]> {
+    const where = { operationId: inSteps(operationIds) };
+    const order = { operationId: 'ASC', seq: 'ASC' } as const;
+    return this.#tables.step.select(this.#session, where, { order });
+  }
+
+  async activeIds(machineIds: readonly MachineId[]): Promise<ReadonlyMap<MachineId, string>> {
+    const where = { activeMachineId: inSteps(machineIds) };
+    const rows = await this.#tables.operation.select(this.#session, where);
+    return new Map(rows.map((row) => [row.machineId as MachineId, row.id]));
+  }
+
   async putStep(step: StepRecord): Promise<void> {
     await this.#tables.step.put(this.#session, step);
   }
 
-  /** Every column but the key, the lease and the cancel request. */
+  /** Every column but the key, the input, which never changes, the lease and the cancel request. */
   #columns(
     operation: OperationRecord,
-  ): Omit<OperationRow, 'id' | 'cancel' | 'leaseOwner' | 'fence' | 'heartbeat'> {
+  ): Omit<OperationRow, 'id' | 'input' | 'cancel' | 'leaseOwner' | 'fence'> {
     const { id, machineId, state } = operation;
     return {
       machineId,
@@ -119,16 +157,24 @@ export class SqlJournalStore implements JournalStore {
       listVersion: operation.listVersion,
       state,
       joinKey: operation.joinKey,
-      input: this.#sealer.seal(JSON.stringify(operation.input), placeOf(id, 'input')),
-      context: this.#sealer.seal(JSON.stringify(operation.context), placeOf(id, 'context')),
+      context: this.#sealedContext(id, operation.context),
       requester: operation.requester,
       createdAt: operation.createdAt,
       deadlineAt: operation.deadlineAt,
+      timeLeft: operation.timeLeft,
       endedAt: operation.endedAt,
       error: operation.error,
       undoError: operation.undoError,
       result: operation.result,
     };
+  }
+
+  #sealedContext(id: string, context: JsonObject): string {
+    const sealed = sealedContexts.get(context);
+    if (sealed?.by === this.#sealer && sealed.id === id) return sealed.envelope;
+    const envelope = this.#sealer.seal(JSON.stringify(context), placeOf(id, 'context'));
+    sealedContexts.set(context, { by: this.#sealer, id, envelope });
+    return envelope;
   }
 
   #toRecord(row: OperationRow): OperationRecord {
@@ -144,6 +190,7 @@ export class SqlJournalStore implements JournalStore {
       requester: row.requester,
       createdAt: row.createdAt,
       deadlineAt: row.deadlineAt,
+      timeLeft: row.timeLeft,
       endedAt: row.endedAt,
       cancel: row.cancel,
       error: row.error,
@@ -151,7 +198,6 @@ export class SqlJournalStore implements JournalStore {
       result: row.result,
       leaseOwner: row.leaseOwner,
       fence: row.fence,
-      heartbeat: row.heartbeat,
     };
   }
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { PortId } from '../../../plugin-api/index.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
-import type { PortRecord } from '../../core/network/port-state.ts';
+import type { PortRecord, TenantPort } from '../../core/network/port-state.ts';
 import { describePlace } from '../../core/rack/wiring.ts';
 import type { PortStore } from '../../core/storage/storage.ts';
 import type { PortStateRow } from '../schema/rack.ts';
@@ -9,6 +9,7 @@ import type { Session } from '../session.ts';
 import type { Where } from '../table.ts';
 import type { Tables } from '../tables.ts';
 import { expectOne } from './expect-one.ts';
+import { inSteps } from './in-steps.ts';
 
 export class SqlPortStore implements PortStore {
   readonly #tables: Tables;
@@ -30,6 +31,22 @@ export class SqlPortStore implements PortStore {
 
   ofMachine(machineId: MachineId): Promise<readonly PortRecord[]> {
     return this.#select({ machineId });
+  }
+
+  async ofPorts(switchName: string, ports: readonly PortId[]): Promise<readonly PortRecord[]> {
+    return ports.length === 0 ? [] : this.#select({ switch: switchName, port: inSteps(ports) });
+  }
+
+  async tenantPorts(switches: readonly string[]): Promise<readonly TenantPort[]> {
+    if (switches.length === 0) return [];
+    const columns = ['switch', 'port', 'machineId', 'purpose', 'desired'] as const;
+    const where = { switch: inSteps(switches), purpose: 'tenant' } as const;
+    const rows = await this.#tables.portState.selectColumns(this.#session, columns, where);
+    return rows.map((row) => ({
+      ...row,
+      port: row.port as PortId,
+      machineId: row.machineId as MachineId | null,
+    }));
   }
 
   list(): Promise<readonly PortRecord[]> {

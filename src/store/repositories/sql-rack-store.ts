@@ -30,6 +30,17 @@ export class SqlRackStore implements RackStore {
     return rows.map((row) => this.#toSwitch(row));
   }
 
+  async switchesOf(where: { readonly names: readonly string[] } | { readonly fabrics: readonly string[] }) {
+    const { names, fabrics } = { names: undefined, fabrics: undefined, ...where };
+    if ((names ?? fabrics).length === 0) return [];
+    const rows = await this.#tables.switch.select(
+      this.#session,
+      { ...(names && { name: inSteps(names) }), ...(fabrics && { fabric: inSteps(fabrics) }) },
+      { order: { position: 'ASC' } },
+    );
+    return rows.map((row) => this.#toSwitch(row));
+  }
+
   async findSwitch(name: string): Promise<Switch | null> {
     const row = await this.#tables.switch.find(this.#session, { name });
     return row && this.#toSwitch(row);

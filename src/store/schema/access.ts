@@ -91,7 +91,7 @@ export const alarmSchema = table<AlarmRow>({
     machineId: nullable(renamed('machine_id', string(36))),
     text: text(),
   },
-  indices: [index('ix_alarm_at', 'at', 'id')],
+  indices: [index('ix_alarm_at', 'at', 'id'), index('ix_alarm_machine', 'machineId', 'at', 'id')],
 });
 
 export const secretKeySchema = table<SecretKeyRow>({

@@ -1,12 +1,16 @@
 import { alarmSchema, apiKeySchema, nonceSchema, principalSchema, secretKeySchema } from './access.ts';
 import { bootConversationSchema, bootMacSchema } from './boot.ts';
 import { claimSchema, deploymentSchema } from './claim.ts';
+import { historySchema, machineHistorySchema } from './history.ts';
 import { imageSchema } from './image.ts';
+import { instanceBeatSchema, instanceSchema, leaseSchema, deviceRequestSchema } from './instance.ts';
 import { operationSchema, stepSchema } from './journal.ts';
 import { diskSchema, interfaceSchema, machineSchema, poolSchema, profileSchema } from './machine.ts';
 import { fabricSchema } from './network.ts';
 import { cloudSchema, clusterSchema, podSchema, siteSchema, zoneSchema } from './place.ts';
+import { quarantineSchema } from './quarantine.ts';
 import { recordSchema, recordSequenceSchema } from './record.ts';
+import { timelineSchema } from './timeline.ts';
 import { portStateSchema, rackConfigSchema, switchSchema, wireSchema } from './rack.ts';
 
 /** Every table. */
@@ -27,6 +31,8 @@ export const schemas = [
   poolSchema,
   portStateSchema,
   imageSchema,
+  historySchema,
+  machineHistorySchema,
   claimSchema,
   deploymentSchema,
   operationSchema,
@@ -38,6 +44,12 @@ export const schemas = [
   nonceSchema,
   recordSchema,
   recordSequenceSchema,
+  timelineSchema,
   alarmSchema,
+  quarantineSchema,
   secretKeySchema,
+  instanceSchema,
+  instanceBeatSchema,
+  leaseSchema,
+  deviceRequestSchema,
 ] as const;

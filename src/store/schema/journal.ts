@@ -32,6 +32,7 @@ export interface OperationRow {
   requester: Requester;
   createdAt: number;
   deadlineAt: number;
+  timeLeft: number | null;
   endedAt: number | null;
   cancel: OperationRecord['cancel'];
   error: ErrorRecord | null;
@@ -39,7 +40,6 @@ export interface OperationRow {
   result: OperationRecord['result'];
   leaseOwner: string | null;
   fence: number;
-  heartbeat: number;
 }
 
 export interface StepRow {
@@ -73,6 +73,7 @@ export const operationSchema = table<OperationRow>({
     requester: json(),
     createdAt: renamed('created_at', bigint()),
     deadlineAt: renamed('deadline_at', bigint()),
+    timeLeft: nullable(renamed('time_left', bigint())),
     endedAt: nullable(renamed('ended_at', bigint())),
     cancel: nullable(json()),
     error: nullable(json()),
@@ -80,13 +81,13 @@ export const operationSchema = table<OperationRow>({
     result: nullable(json()),
     leaseOwner: nullable(renamed('lease_owner', string(128))),
     fence: int(),
-    heartbeat: int(),
   },
   indices: [
     unique('ux_operation_active', 'activeMachineId'),
     index('ix_operation_machine', 'machineId', 'createdAt', 'id'),
     index('ix_operation_kind', 'kind', 'createdAt', 'id'),
     index('ix_operation_created', 'createdAt', 'id'),
+    index('ix_operation_lease', 'leaseOwner', 'activeMachineId'),
   ],
 });
 

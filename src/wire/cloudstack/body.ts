@@ -1,7 +1,8 @@
+import { jsonExcess } from '../json/json-limits.ts';
 import { frameError } from './frame-error.ts';
 import { parseFields, type GsonFields } from './gson-reader.ts';
 import { arrayElements, objectMembers } from './json-slice.ts';
-import { maxBodyEntries, maxClassName } from './limits.ts';
+import { maxBodyEntries, maxClassName, maxJsonDepth, maxJsonValues } from './limits.ts';
 
 /** One command or answer of a body: `{"<class name>": {...}}`. */
 export interface BodyEntry {
@@ -40,6 +41,14 @@ export function parseBody(text: string): ParsedEntry[] {
 }
 
 function elementsOf(text: string): string[] {
+  switch (jsonExcess(text, { depth: maxJsonDepth, values: maxJsonValues })) {
+    case 'depth':
+      throw frameError(`the body is nested deeper than ${maxJsonDepth} levels`);
+    case 'values':
+      throw frameError(`the body has more than ${maxJsonValues} values`);
+    case null:
+      break;
+  }
   const elements = arrayElements(text);
   if (elements.length <= maxBodyEntries) return elements;
   throw frameError(`the body has ${elements.length} entries; at most ${maxBodyEntries} are taken`);

@@ -10,7 +10,7 @@ import {
 } from 'node:tls';
 import { frameError } from './frame-error.ts';
 import { FramedTlsTransport } from './framed-tls-transport.ts';
-import { maxFrameBytes, maxPlaintextChunk } from './limits.ts';
+import { maxFrameBytes, maxFrameRecords, maxPlaintextChunk, maxQueuedBytes } from './limits.ts';
 import type { LoopTurns } from './loop-turns.ts';
 
 /** What the owner of a link hears. */
@@ -36,6 +36,7 @@ export class FramedTlsLink {
   #chunks: Buffer[] = [];
   #received = 0;
   #sending: Promise<void> = Promise.resolve();
+  #queued = 0;
   #error: Error | null = null;
   #closed = false;
 
@@ -113,10 +114,18 @@ export class FramedTlsLink {
   /**
    * Sends one message; messages do not mix. Each chunk is written after the one before it went out, so that each becomes one TLS record
    * whose FOLLOWING bit is known.
+   * A peer that lets more wait than there is room for loses the link.
    * @throws Error when the link is gone.
    */
   send(message: Buffer): Promise<void> {
-    const turn = this.#sending.then(() => this.#sendNow(message));
+    this.#queued += message.length;
+    if (this.#queued > maxQueuedBytes)
+      this.destroy(frameError(`the peer does not read: ${this.#queued} bytes wait for it`));
+    const turn = this.#sending
+      .then(() => this.#sendNow(message))
+      .finally(() => {
+        this.#queued -= message.length;
+      });
     this.#sending = turn.catch(() => undefined);
     return turn;
   }
@@ -158,6 +167,10 @@ export class FramedTlsLink {
     this.#received += chunk.length;
     if (this.#received > maxFrameBytes) {
       this.destroy(frameError(`a message is longer than the limit of ${maxFrameBytes} bytes`));
+      return;
+    }
+    if (this.#chunks.length >= maxFrameRecords) {
+      this.destroy(frameError(`a message comes in more than ${maxFrameRecords} TLS records`));
       return;
     }
     this.#chunks.push(chunk);

@@ -1,5 +1,6 @@
-import { isLosslessNumber, parse } from 'lossless-json';
+import { isLosslessNumber } from 'lossless-json';
 import { frameError } from './frame-error.ts';
+import { GsonFault, parseGson } from './gson-parser.ts';
 
 /** A parsed JSON object; numbers are kept as written. Fields are read through the functions below, which tolerate what Gson tolerates. */
 export type GsonFields = Readonly<Record<string, unknown>>;
@@ -11,12 +12,10 @@ export type GsonFields = Readonly<Record<string, unknown>>;
 export function parseFields(text: string): GsonFields {
   let value: unknown;
   try {
-    value = parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue });
+    value = parseGson(text);
   } catch (error) {
-    const position = /at position (\d+)/.exec((error as Error).message)?.[1];
-    throw frameError(
-      `the body is not JSON${position === undefined ? '' : `: fault at character ${position}`}`,
-    );
+    if (!(error instanceof GsonFault)) throw error;
+    throw frameError(`the body is not JSON: fault at character ${error.at}`);
   }
   const fields = asFields(value);
   if (!fields) throw frameError('the body holds something else where an object is expected');

@@ -1,5 +1,5 @@
+import { endOfJsonText } from '../json/json-limits.ts';
 import { frameError } from './frame-error.ts';
-import { maxJsonDepth, maxJsonValues } from './limits.ts';
 
 /** A member of an object as raw text: what is echoed must not pass through a parser. */
 export interface JsonMember {
@@ -10,7 +10,7 @@ export interface JsonMember {
 
 /**
  * The members of a JSON object in order, values as raw slices of the text.
- * @throws ServiceError `agent.frame` when the text is not one object. Insides of the values are not validated beyond their nesting.
+ * @throws ServiceError `agent.frame` when the text is not one object. Insides of the values are not looked at.
  */
 export function objectMembers(text: string): JsonMember[] {
   const members: JsonMember[] = [];
@@ -49,11 +49,19 @@ export function arrayElements(text: string): string[] {
   return elements;
 }
 
+const code = {
+  quote: 0x22,
+  comma: 0x2c,
+  openArray: 0x5b,
+  closeArray: 0x5d,
+  open: 0x7b,
+  close: 0x7d,
+} as const;
+
 /** Walks JSON text without recursion and without making values. */
 class Scanner {
   readonly #text: string;
   #at = 0;
-  #values = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -82,7 +90,7 @@ class Scanner {
     const start = this.#at;
     if (this.#text[start] !== '"')
       throw frameError(`the body is not JSON: key expected at character ${start}`);
-    this.#skipString();
+    this.#at = this.#afterString(start);
     try {
       return JSON.parse(this.#text.slice(start, this.#at)) as string;
     } catch (error) {
@@ -92,50 +100,42 @@ class Scanner {
 
   value(): string {
     this.#skipSpace();
+    const text = this.#text;
     const start = this.#at;
-    this.#count();
+    let at = start;
     let depth = 0;
-    do {
-      const char = this.#text[this.#at];
-      if (char === undefined) throw frameError('the body is not JSON: it ends inside a value');
-      if (char === '"') {
-        this.#skipString();
+    for (;;) {
+      if (at >= text.length) throw frameError('the body is not JSON: it ends inside a value');
+      const sign = text.charCodeAt(at);
+      const closes = sign === code.close || sign === code.closeArray;
+      if (depth === 0 && (closes || sign === code.comma)) break;
+      if (sign === code.quote) {
+        at = this.#afterString(at);
         continue;
       }
-      if (depth === 0 && (char === ',' || char === '}' || char === ']')) break;
-      if (char === ',' || char === '{' || char === '[') this.#count();
-      if (char === '{' || char === '[') depth += 1;
-      if (char === '}' || char === ']') depth -= 1;
-      if (depth > maxJsonDepth) throw frameError(`the body is nested deeper than ${maxJsonDepth} levels`);
-      this.#at += 1;
-    } while (depth > 0 || !this.#atDelimiter());
-    const slice = this.#text.slice(start, this.#at).trimEnd();
+      if (sign === code.open || sign === code.openArray) depth += 1;
+      else if (closes) depth -= 1;
+      at += 1;
+    }
+    this.#at = at;
+    const slice = text.slice(start, at).trimEnd();
     if (slice === '') throw frameError(`the body is not JSON: value expected at character ${start}`);
     return slice;
   }
 
-  /** One more value, or what comes before one. */
-  #count(): void {
-    this.#values += 1;
-    if (this.#values > maxJsonValues) throw frameError(`the body has more than ${maxJsonValues} values`);
-  }
-
-  #atDelimiter(): boolean {
-    const char = this.#text[this.#at];
-    return char === undefined || char === ',' || char === '}' || char === ']';
-  }
-
-  #skipString(): void {
-    this.#at += 1;
-    for (;;) {
-      const char = this.#text[this.#at];
-      if (char === undefined) throw frameError('the body is not JSON: it ends inside a string');
-      this.#at += char === '\\' ? 2 : 1;
-      if (char === '"') return;
-    }
+  #afterString(start: number): number {
+    const end = endOfJsonText(this.#text, start);
+    if (end >= this.#text.length) throw frameError('the body is not JSON: it ends inside a string');
+    return end + 1;
   }
 
   #skipSpace(): void {
-    while (' \t\r\n'.includes(this.#text[this.#at] ?? 'x')) this.#at += 1;
+    const text = this.#text;
+    let at = this.#at;
+    for (; at < text.length; at += 1) {
+      const sign = text.charCodeAt(at);
+      if (sign !== 0x20 && sign !== 0x09 && sign !== 0x0a && sign !== 0x0d) break;
+    }
+    this.#at = at;
   }
 }

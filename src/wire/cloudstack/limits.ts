@@ -16,11 +16,23 @@ export const maxJsonDepth = 64;
 /** Most values in a JSON body: each costs fifty bytes and more of memory. Real bodies have some hundreds. */
 export const maxJsonValues = 100_000;
 
+/** Longest number, in characters: the longest real one has twenty. */
+export const maxNumberLength = 1_000;
+
 /** Most commands or answers in one frame; each gets an answer of its own. */
 export const maxBodyEntries = 1_000;
 
 /** Longest class name, in characters: it comes back in answers. */
 export const maxClassName = 500;
+
+/**
+ * Most TLS records of one message: each costs a buffer, however few bytes are in it. Real senders fill their records, so that the longest
+ * message has a sixteenth of this.
+ */
+export const maxFrameRecords = 16 * 1_024;
+
+/** Most bytes of messages that wait to be sent on one link: a peer that commands and does not read must not fill our memory. */
+export const maxQueuedBytes = 64 * 1024 * 1024;
 
 /** Plaintext bytes in one TLS record, and so in one packet: the TLS maximum, which the Java side fills too. */
 export const maxPlaintextChunk = 16_384;

@@ -1,7 +1,8 @@
+import { jsonExcess, usualDepth } from '../json/json-limits.ts';
 import { MalformedForm, type Form } from './form.ts';
 
-/** What clients send is flat; deeper nesting is an attack on whoever walks through it. */
-const deepest = 32;
+/** Four for each field that a form may have: where fields are lists, say. */
+const mostValues = 100_000;
 
 /**
  * The fields of a JSON object: a list is a repeated field, numbers and truth values are their text, null is an empty text,
@@ -10,7 +11,14 @@ const deepest = 32;
  */
 export function parseJsonForm(text: string): Form['entries'] {
   if (text.trim() === '') return [];
-  if (isTooDeep(text)) throw new MalformedForm(`the JSON is nested deeper than ${deepest} levels`);
+  switch (jsonExcess(text, { depth: usualDepth, values: mostValues })) {
+    case 'depth':
+      throw new MalformedForm(`the JSON is nested deeper than ${usualDepth} levels`);
+    case 'values':
+      throw new MalformedForm(`the JSON has more than ${mostValues} values`);
+    case null:
+      break;
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -29,22 +37,4 @@ export function parseJsonForm(text: string): Form['entries'] {
 function fieldText(value: unknown): string {
   if (typeof value === 'string') return value;
   return value === null ? '' : JSON.stringify(value);
-}
-
-/** Without building anything. */
-function isTooDeep(json: string): boolean {
-  let depth = 0;
-  let inText = false;
-  for (let i = 0; i < json.length; i += 1) {
-    const sign = json[i];
-    if (inText) {
-      if (sign === '\\') i += 1;
-      else if (sign === '"') inText = false;
-    } else if (sign === '"') inText = true;
-    else if (sign === '{' || sign === '[') {
-      depth += 1;
-      if (depth > deepest) return true;
-    } else if (sign === '}' || sign === ']') depth -= 1;
-  }
-  return false;
 }

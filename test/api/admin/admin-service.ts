@@ -17,6 +17,7 @@ import type {
   PlanSection,
   PortView,
   PrincipalView,
+  QuarantineView,
   StepView,
   SwitchView,
   WireView,
@@ -51,6 +52,8 @@ export interface Body {
   readonly principals: readonly PrincipalView[];
   readonly token: string;
   readonly quarantined: HealthView['quarantined'];
+  readonly quarantinedDevices: HealthView['quarantinedDevices'];
+  readonly quarantines: readonly QuarantineView[];
   readonly activeOperations: number;
 }
 
@@ -63,10 +66,14 @@ export interface CallOptions {
   readonly token?: string | null;
 }
 
-/** Fifty times faster than life, on free ports, with its state in a folder of its own. */
+/**
+ * Fifty times faster than life, on free ports, with its state in a folder of its own. Most machines of the tests have no BMC that
+ * answers: that puts nothing into quarantine here.
+ */
 const config = `
 stateDir: ./state
 timings: {scale: 50}
+quarantine: {bmcDead: 24h, switchDead: 24h}
 power:
   settings: {answerTimeouts: [100, 200], pollEvery: 20, idleAfter: 500, closeTimeout: 100}
 `;

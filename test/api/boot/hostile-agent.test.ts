@@ -78,8 +78,8 @@ describe('boot service: hostile agents', () => {
 
   const deep = `${'['.repeat(7_000)}${']'.repeat(7_000)}`;
   for (const [name, body, said] of [
-    ['thousands of levels', deep, /^body: /],
-    ['thousands of levels inside', `{"activity":${deep}}`, /^activity: /],
+    ['thousands of levels', deep, /deeper than 32 levels/],
+    ['thousands of levels inside', `{"activity":${deep}}`, /deeper than 32 levels/],
     ['an array', '[]', /^body: /],
     ['a number that overflows', '{"activity":"x","percent":1e999}', /^percent: /],
     ['keys of JavaScript instead of fields', '{"__proto__":{"activity":"x","polluted":1}}', /^activity: /],

@@ -379,6 +379,35 @@ describe('MAAS API: machines', function () {
       );
     });
 
+    it('passes over a machine whose BMC is in quarantine, and shows it as broken', async () => {
+      const subject = { kind: 'bmc', name: machineId(1) } as const;
+      await maas.admin.storage.run((tx) =>
+        tx.quarantines.put({
+          ...{ ...subject, code: 'power.auth', reason: 'another password', since: 1, by: 'csbm', count: 1 },
+          ...{ lastAt: 1, liftedAt: null, liftedBy: null, liftedBecause: null },
+        }),
+      );
+      try {
+        const node = `machines/${machineId(1)}/`;
+        const shown = (await maas.get(node)).json as Shown;
+        assert.deepEqual(
+          [shown.status, shown['status_message']],
+          [8, `Withheld - ${shown['error_description'] as string}`],
+        );
+        assert.equal(shown['error_description'], 'its BMC is in quarantine: another password');
+        const next = (await maas.post('machines/?op=allocate', {}, { key: anna })).json as Shown;
+        assert.equal(next.hostname, 'node-6');
+        const named = await maas.post('machines/?op=allocate', { name: 'node-1' }, { key: berta });
+        assert.equal(named.status, 409, named.text);
+        const fixed = await maas.post(`${node}?op=mark_fixed`, {});
+        assert.equal(fixed.status, 409);
+        assert.match(fixed.text, /its BMC is in quarantine/);
+      } finally {
+        await maas.admin.storage.run((tx) => tx.quarantines.forget(subject));
+      }
+      assert.equal(((await maas.get(`machines/${machineId(1)}/`)).json as Shown).status_name, 'Ready');
+    });
+
     it('many at once never get the same machine', async () => {
       const answers = await Promise.all(
         Array.from({ length: 6 }, (_, i) =>

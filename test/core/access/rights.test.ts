@@ -8,6 +8,7 @@ const table: Readonly<Record<Action, string>> = {
   'cloud.read': 'admin operator viewer',
   'cloud.write': 'admin operator',
   'machine.read': 'admin operator viewer cloud user',
+  'machine.timeline': 'admin operator viewer',
   'machine.enrol': 'admin operator',
   'machine.forget': 'admin operator',
   'machine.withhold': 'admin operator',
@@ -31,10 +32,13 @@ const table: Readonly<Record<Action, string>> = {
   'image.write': 'admin operator',
   'metrics.read': 'admin operator viewer',
   'principal.manage': 'admin',
+  'service.prune': 'admin operator',
   'service.read': 'admin operator viewer cloud user',
+  'restore.accept': 'admin operator',
 };
 /** What no limited scope may do, whatever the role. */
 const whole: readonly Action[] = [
+  'restore.accept',
   'rack.write',
   'pool.write',
   'image.write',
@@ -42,6 +46,7 @@ const whole: readonly Action[] = [
   'principal.manage',
   'cloud.read',
   'cloud.write',
+  'service.prune',
 ];
 
 const inside = { id: 'aaaaaa', hostname: 'in', site: 's', pool: 'gpu', cloudPlace: null };

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { minutes, type Duration } from '../../../plugin-api/index.ts';
 import type { MachineId } from '../../../src/core/machine/machine.ts';
-import { ManualClock } from '../../../src/kernel/clock/manual-clock.ts';
 import { ServiceError } from '../../../src/kernel/errors/service-error.ts';
 import { createLog } from '../../../src/kernel/log/log.ts';
 import { Metrics } from '../../../src/kernel/metrics/metrics.ts';
@@ -14,6 +13,7 @@ import {
   type ReconcileSettings,
 } from '../../../src/operations/reconcile/instance-reconciler.ts';
 import { claim, machine, machineId, operation } from '../../store/samples.ts';
+import { JumpingManualClock } from '../../support/jumping-clock.ts';
 import { tempStorage, type TempStorage } from '../../support/temp-storage.ts';
 import { until } from '../../support/until.ts';
 
@@ -30,7 +30,7 @@ const usual: ReconcileSettings = {
 
 describe('reconcile of expunged instances', () => {
   let temp: TempStorage;
-  let clock: ManualClock;
+  let clock: JumpingManualClock;
   /** What the cloud says, by instance name; everything else is present. */
   let cloud: Map<string, Sighting>;
   let broken: Error | null;
@@ -39,7 +39,7 @@ describe('reconcile of expunged instances', () => {
   let refusing: boolean;
 
   beforeEach(async () => {
-    clock = new ManualClock();
+    clock = new JumpingManualClock();
     temp = await tempStorage({ clock });
     cloud = new Map();
     broken = null;
@@ -62,6 +62,7 @@ describe('reconcile of expunged instances', () => {
   const reconciler = (more: Partial<ReconcileSettings> = {}): InstanceReconciler =>
     new InstanceReconciler({
       world: {
+        instances: { leads: () => true },
         storage: temp.storage,
         clock,
         log: createLog({ level: 'silent' }),
@@ -104,6 +105,17 @@ describe('reconcile of expunged instances', () => {
   const alarms = (): Promise<string[]> =>
     temp.storage.run(async (tx) => (await tx.alarms.list(50)).map(({ code }) => code));
 
+  it('counts no rounds that only a jump of the clock sets apart', async () => {
+    await hold(10);
+    cloud.set(name(3), gone);
+    const one = reconciler();
+    for (const off of [0, 3_600_000, 7_200_000, -3_600_000]) {
+      clock.off = off;
+      assert.equal(entry(await one.round(), 3).rounds, 1);
+    }
+    assert.deepEqual(submitted, []);
+  });
+
   it('takes a machine back at the third round in a row, and says why', async () => {
     await hold(10);
     cloud.set(name(3), gone);
@@ -134,6 +146,20 @@ describe('reconcile of expunged instances', () => {
     assert.equal(entry(report, 3).action, 'reported');
     assert.equal(submitted.length, 0);
     assert.deepEqual(await alarms(), ['cloudstack.instance-gone']);
+  });
+
+  it('only reports claims from before a restore: by now another instance may be there', async () => {
+    await hold(10);
+    await temp.storage.run(async (tx) => {
+      const history = await tx.history.read();
+      const acceptedAt = claim(3).since + 1;
+      const restored = { at: 1, why: 'a backup', backupAt: 1, comparedAt: 2, acceptedAt };
+      await tx.history.update({ ...history, restored });
+    });
+    cloud.set(name(3), gone);
+    const report = await rounds(reconciler(), 4);
+    assert.equal(entry(report, 3).action, 'reported');
+    assert.equal(submitted.length, 0);
   });
 
   it('counts no round that comes too soon, whoever asks for it', async () => {

@@ -10,8 +10,10 @@ import type { OperationEvents } from '../../../src/operations/operation-events.t
 import { Operations } from '../../../src/operations/operations.ts';
 import { Pools } from '../../../src/operations/pools.ts';
 import { Profiles } from '../../../src/operations/profiles.ts';
+import { EventNotes } from '../../../src/operations/timeline/event-notes.ts';
 import type { World } from '../../../src/operations/world.ts';
 import { machine } from '../../store/samples.ts';
+import { soleInstance } from '../../support/sole-instance.ts';
 import { tempStorage, type TempStorage } from '../../support/temp-storage.ts';
 
 export const by = (principal: string, role: Role = 'user', scope = '*'): Asker => ({
@@ -29,6 +31,7 @@ export class UserWorld {
   readonly allocations: Allocations;
   readonly pools: Pools;
   readonly profiles: Profiles;
+  readonly timeline: EventNotes;
 
   static async open(): Promise<UserWorld> {
     return new UserWorld(await tempStorage());
@@ -37,12 +40,22 @@ export class UserWorld {
   private constructor(temp: TempStorage) {
     this.temp = temp;
     const { storage } = temp;
-    const long = minutes(5);
-    const world = {
+    this.timeline = new EventNotes({
       storage,
       clock: new SystemClock(),
-      events: new EventBus<OperationEvents>(),
       log: createLog({ level: 'silent' }),
+      metrics: new Metrics(),
+    });
+    const long = minutes(5);
+    const clock = new SystemClock();
+    const log = createLog({ level: 'silent' });
+    const world = {
+      storage,
+      clock,
+      instances: soleInstance(storage, clock, log),
+      events: new EventBus<OperationEvents>(),
+      timeline: this.timeline,
+      log,
       metrics: new Metrics(),
       timings: {
         startDeadline: long,
@@ -60,7 +73,7 @@ export class UserWorld {
         images: async () => [],
       }),
     } as unknown as World;
-    this.operations = new Operations(world, { owner: 'test', defaultGrade: 'full' });
+    this.operations = new Operations(world, { defaultGrade: 'full' });
     this.pools = new Pools(storage);
     this.profiles = new Profiles(storage);
     this.allocations = new Allocations(world, this.operations, this.pools);
@@ -75,6 +88,7 @@ export class UserWorld {
 
   async close(): Promise<void> {
     await this.operations.stop();
+    await this.timeline.close();
     await this.temp.close();
   }
 }

@@ -53,6 +53,8 @@ describe('storage on MariaDB', function () {
     for (const storage of opened.splice(0)) await storage.close();
   });
 
+  const lease = (name: string) => ({ name, kind: 'single', owner: null, lost: false, notes: 0 }) as const;
+
   const options = (): MariadbOptions => ({
     type: 'mariadb',
     place: { socket: server.socket },
@@ -177,61 +179,57 @@ describe('storage on MariaDB', function () {
 
     it('go on when two wait for each other: one is run again', async () => {
       const storage = await open();
-      await storage.run(async (tx) => {
-        for (const n of [1, 2]) await tx.journal.insert(operation(`op-${n}`, n));
-      });
+      await storage.run((tx) => tx.leases.insert(['first', 'second'].map(lease)));
       const [one, two] = [new Deferred<undefined>(), new Deferred<undefined>()];
       let runs = 0;
-      const beatBoth = (first: string, second: string, mine: typeof one, other: typeof one): Promise<void> =>
+      const noteBoth = (first: string, second: string, mine: typeof one, other: typeof one): Promise<void> =>
         storage.run(async (tx) => {
           runs += 1;
-          await tx.journal.beat(first, 0);
+          await tx.leases.note(first);
           mine.resolve(undefined);
           await other.promise;
-          await tx.journal.beat(second, 0);
+          await tx.leases.note(second);
         });
-      await Promise.all([beatBoth('op-1', 'op-2', one, two), beatBoth('op-2', 'op-1', two, one)]);
+      await Promise.all([noteBoth('first', 'second', one, two), noteBoth('second', 'first', two, one)]);
       assert.equal(runs, 3);
-      for (const id of ['op-1', 'op-2'])
-        assert.equal((await storage.run((tx) => tx.journal.find(id)))?.heartbeat, 2);
+      for (const name of ['first', 'second'])
+        assert.equal((await storage.run((tx) => tx.leases.find(name)))?.notes, 2);
     });
 
     it('store nothing of a run that the database gave up, whoever caught the failure', async () => {
       const storage = await open();
-      await storage.run(async (tx) => {
-        for (const n of [1, 2]) await tx.journal.insert(operation(`op-${n}`, n));
-      });
+      await storage.run((tx) => tx.leases.insert(['first', 'second'].map(lease)));
       const [one, two] = [new Deferred<undefined>(), new Deferred<undefined>()];
       let runs = 0;
       const careless = (first: string, second: string, mine: typeof one, other: typeof one): Promise<void> =>
         storage.run(async (tx) => {
           const run = (runs += 1);
-          await tx.journal.beat(first, 0);
+          await tx.leases.note(first);
           mine.resolve(undefined);
           await other.promise;
-          await tx.journal.beat(second, 0).catch(() => undefined);
+          await tx.leases.note(second).catch(() => undefined);
           const alarm = { id: `run-${run}`, at: 1, code: 'x', machineId: null, text: 't' };
           await tx.alarms.insert(alarm).catch(() => undefined);
         });
-      await Promise.all([careless('op-1', 'op-2', one, two), careless('op-2', 'op-1', two, one)]);
+      await Promise.all([careless('first', 'second', one, two), careless('second', 'first', two, one)]);
       assert.equal(runs, 3);
       assert.equal((await storage.run((tx) => tx.alarms.list(9))).length, 2);
-      for (const id of ['op-1', 'op-2'])
-        assert.equal((await storage.run((tx) => tx.journal.find(id)))?.heartbeat, 2);
+      for (const name of ['first', 'second'])
+        assert.equal((await storage.run((tx) => tx.leases.find(name)))?.notes, 2);
     });
 
     it('wait for a row no longer than they shall, and are told so in the end', async () => {
       const storage = await open({ lockWait: milliseconds(1_000) });
-      await storage.run((tx) => tx.journal.insert(operation('op-1', 1)));
+      await storage.run((tx) => tx.leases.insert([lease('first')]));
       const held = new Deferred<undefined>();
       const free = new Deferred<undefined>();
       const holding = storage.run(async (tx) => {
-        await tx.journal.beat('op-1', 0);
+        await tx.leases.note('first');
         held.resolve(undefined);
         await free.promise;
       });
       await held.promise;
-      const waiting = storage.run((tx) => tx.journal.beat('op-1', 0));
+      const waiting = storage.run((tx) => tx.leases.note('first'));
       await until(
         async () =>
           Number((await server.ask(`SHOW STATUS LIKE 'Innodb_row_lock_current_waits'`))[0]?.['Value']) > 0,
@@ -239,7 +237,8 @@ describe('storage on MariaDB', function () {
       );
       free.resolve(undefined);
       await holding;
-      assert.equal(await waiting, true);
+      await waiting;
+      assert.equal((await storage.run((tx) => tx.leases.find('first')))?.notes, 2);
     });
 
     it('give a machine to exactly one of many, in several processes’ pools', async () => {

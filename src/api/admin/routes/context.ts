@@ -7,6 +7,7 @@ import type { Storage } from '../../../core/storage/storage.ts';
 import type { Access } from '../../../operations/access.ts';
 import type { ApiKeys } from '../../../operations/api-keys.ts';
 import type { ImageLibrary } from '../../../operations/images/image-library.ts';
+import type { Instances } from '../../../operations/instances/instances.ts';
 import type { Machines } from '../../../operations/machines.ts';
 import type { OperationEvents } from '../../../operations/operation-events.ts';
 import type { OperationRequest, Operations } from '../../../operations/operations.ts';
@@ -14,7 +15,11 @@ import type { PortService } from '../../../operations/ports/port-service.ts';
 import type { PollStatus } from '../../../operations/power/power-poller.ts';
 import type { PowerService } from '../../../operations/power/power-service.ts';
 import type { MachineSight, Queries } from '../../../operations/queries.ts';
+import type { RestoreMode } from '../../../operations/restore/restore-mode.ts';
+import type { Survey } from '../../../operations/survey/survey.ts';
+import type { Quarantines } from '../../../operations/quarantine/quarantines.ts';
 import type { Racks } from '../../../operations/racks.ts';
+import type { Pruner } from '../../../operations/timeline/pruner.ts';
 import type { Users } from '../../../operations/users.ts';
 import { begunAnswer, nothingAnswer, planAnswer } from '../answers.ts';
 import type { Reply, Route } from '../route.ts';
@@ -31,9 +36,13 @@ export interface RouteContext {
   readonly operations: Operations;
   readonly queries: Queries;
   readonly racks: Racks;
+  readonly quarantines: Quarantines;
   readonly images: ImageLibrary;
   readonly ports: PortService;
+  readonly survey: Pick<Survey, 'take'>;
+  readonly restore: Pick<RestoreMode, 'closed' | 'refuse' | 'report' | 'compare' | 'accept'>;
   readonly storage: Storage;
+  readonly instances: Instances;
   /** The machines' BMCs, and how the reading of their power goes. */
   readonly bmcs: {
     readonly power: Pick<PowerService, 'observed' | 'eventLog' | 'clearEventLog' | 'sensors' | 'console'>;
@@ -51,6 +60,8 @@ export interface RouteContext {
   readonly cloudstack?: CloudStackView;
   /** DHCP on the provisioning network; null = not ours. */
   readonly provisioning: ProvisioningView | null;
+  /** Removes what is older than its retention. */
+  readonly pruner: Pick<Pruner, 'prune' | 'plan'>;
   readonly metrics: Metrics;
   readonly events: EventBus<OperationEvents>;
   readonly clock: Clock;
@@ -93,6 +104,6 @@ export async function command(
   return { status: 202, body: { operation: operationView(operation), joined } };
 }
 
-export function sightView({ machine, claim, deployment, active }: MachineSight): JsonObject {
-  return machineView(machine, claim, deployment, active);
+export function sightView({ machine, claim, deployment, active, withheld }: MachineSight): JsonObject {
+  return machineView(machine, claim, deployment, active, withheld);
 }

@@ -6,7 +6,8 @@ import { v1, type ProvisioningView, type RouteContext } from './context.ts';
 
 /** How the service and its surroundings are. */
 export function serviceRoutes(context: RouteContext): readonly Route[] {
-  const { agents, certificate, clock, metrics, operations, provisioning, queries, version } = context;
+  const { agents, certificate, clock, metrics, operations, provisioning, quarantines, queries, version } =
+    context;
   return [
     route({
       method: 'get',
@@ -26,6 +27,8 @@ export function serviceRoutes(context: RouteContext): readonly Route[] {
         metrics.agentLinks.reset();
         for (const [state, count] of Object.entries(agents.counts()))
           metrics.agentLinks.set({ state }, count);
+        for (const [kind, count] of Object.entries(await quarantines.counts()))
+          metrics.quarantined.set({ kind }, count);
         res.type('text/plain').send(await metrics.text());
         return 'streamed' as const;
       },
@@ -37,10 +40,11 @@ export function serviceRoutes(context: RouteContext): readonly Route[] {
       action: 'service.read',
       answers: { 200: answer.health },
       handle: async ({ principal }) => {
-        const [seen, rack, ids] = await Promise.all([
+        const [seen, rack, ids, withheld] = await Promise.all([
           queries.machines(principal),
           queries.rack(principal),
           queries.machineIds(principal),
+          quarantines.list(principal),
         ]);
         const links = agents.statuses();
         return {
@@ -59,6 +63,7 @@ export function serviceRoutes(context: RouteContext): readonly Route[] {
             quarantined: seen.flatMap(({ machine: { id, hostname, quarantine } }) =>
               quarantine ? [{ id, hostname, ...quarantine }] : [],
             ),
+            quarantinedDevices: withheld.filter(({ kind }) => kind !== 'machine'),
           },
         };
       },

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../../../plugin-api/index.ts';
 import type { ShownMachine } from '../../../core/machine/machine.ts';
 import { gatewayKey } from '../../../core/machine/profile.ts';
 import type { Interface } from '../../../core/network/interface.ts';
+import { describeWithholding } from '../../../core/quarantine/quarantine.ts';
 import { JsonText, sharedText, withFields } from '../json-text.ts';
 import { interfacesOf, type MachineSight } from '../machine-sight.ts';
 import { statusMessage, statusOf, type EraseTold } from '../status.ts';
@@ -83,7 +84,7 @@ function bootInterface(interfaces: readonly InterfaceJson[]): InterfaceJson | nu
 }
 
 function partsOf(sight: MachineSight, around: Surroundings, eraseTold: EraseTold) {
-  const { machine, profile, claim, deployment, active } = sight;
+  const { machine, profile, claim, deployment, active, withheld } = sight;
   const { id } = machine;
   const interfaces = interfacesOf(sight);
   const interfacesShown = interfacesJson(id, interfaces, machine.nics, around.network);
@@ -113,13 +114,13 @@ function partsOf(sight: MachineSight, around: Surroundings, eraseTold: EraseTold
     storage: disks.reduce((sum, { size }) => sum + size, 0) / 1e6,
     ...statusOf(sight, eraseTold),
     status_action: '',
-    status_message: statusMessage(machine, active),
+    status_message: statusMessage(machine, active, withheld),
     ...system,
     ephemeral_deploy: false,
     netboot: machine.state !== 'deployed',
     disable_ipv4: false,
     enable_hw_sync: false,
-    error_description: machine.quarantine?.reason ?? '',
+    error_description: withheld ? describeWithholding(withheld) : '',
     power_type: machine.bmc?.driver ?? 'manual',
     power_state: machine.power?.state ?? 'unknown',
     bios_boot_method: machine.firmware === 'efi' ? 'uefi' : 'pxe',

@@ -125,7 +125,7 @@ export function commissionView(parts: PhaseParts, note: OrderNote, machine: Maas
     return { progress: done };
   }
   // MAAS may still show the state of before.
-  const recent = parts.host.clock.now() - note.at < parts.settings.grace;
+  const recent = parts.moments.since(machine.system_id, 'sent', note.at) < parts.settings.grace;
   if (recent && commissionable.includes(machine.status)) return running(machine);
   return failed(machine, 'deploy.agent-failed');
 }

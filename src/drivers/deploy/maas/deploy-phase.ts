@@ -166,9 +166,9 @@ export async function deployView(
   machine: MaasMachine,
   signal?: AbortSignal,
 ): Promise<PhaseView> {
-  const { api, host, settings } = parts;
+  const { api, host, moments, settings } = parts;
   const me = await api.username(signal);
-  const recent = host.clock.now() - note.at < settings.grace;
+  const recent = moments.since(machine.system_id, 'sent', note.at) < settings.grace;
   if (!isUnder(machine, me, orderId)) {
     // Between allocation and mark it is nobody's yet.
     if (!note.accepted && !note.sent) return running(machine);
@@ -197,7 +197,7 @@ export async function deployView(
       throw thrown;
     });
     if (power !== 'off') {
-      if (host.clock.now() - since > settings.firstBootWithin)
+      if (moments.since(machine.system_id, 'deployed', since) > settings.firstBootWithin)
         return failed(machine, 'deploy.stalled', 'its first boot did not end with a power-off');
       const view = running(machine, `; waiting for the end of its first boot (power ${power})`);
       return note.deployedAt === undefined ? { ...view, note: { ...note, deployedAt: since } } : view;

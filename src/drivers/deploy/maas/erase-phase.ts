@@ -126,7 +126,7 @@ export function eraseView(parts: PhaseParts, note: OrderNote, machine: MaasMachi
     };
   }
   // Not answered yet, or so shortly ago that MAAS may still show the state of before.
-  const recent = parts.host.clock.now() - note.at < parts.settings.grace;
+  const recent = parts.moments.since(machine.system_id, 'sent', note.at) < parts.settings.grace;
   if (!note.accepted || (seen === 'nothing' && recent)) return { ...running(machine), ...remembered };
   if (over) return failed(machine, 'deploy.erase-unproven', 'MAAS showed neither the release nor the erase');
   const failures: readonly number[] = [status.failedDiskErasing, status.releasingFailed];

@@ -51,10 +51,13 @@ const passing: readonly number[] = [500, 502, 503, 504];
 export class MaasClient {
   readonly #settings: ClientSettings;
   readonly #clock: Clock;
+  readonly #mayChange: () => void;
 
-  constructor(settings: ClientSettings, clock: Clock) {
+  /** @param mayChange see `DeviceContext` */
+  constructor(settings: ClientSettings, clock: Clock, mayChange: () => void = () => undefined) {
     this.#settings = settings;
     this.#clock = clock;
+    this.#mayChange = mayChange;
   }
 
   /** Where it is, for errors and people. */
@@ -118,6 +121,7 @@ export class MaasClient {
     const url = `${root}/api/2.0/${path}${query.size > 0 ? `?${query.toString()}` : ''}`;
     const body = method === 'GET' || method === 'DELETE' ? null : form.toString();
     const client = url.startsWith('https:') ? https : http;
+    if (method !== 'GET') this.#mayChange();
     return new Promise((resolve, reject) => {
       const fail = (cause: Error): void =>
         reject(

@@ -14,6 +14,7 @@ import { MaasApi } from './maas-api.ts';
 import { MaasClient } from './maas-client.ts';
 import { isGone, isOutage, MaasError } from './maas-error.ts';
 import type { MaasHost, PhaseParts } from './maas-host.ts';
+import { NotedMoments } from './noted-moments.ts';
 import type { MaasSettings } from './maas-settings.ts';
 import { status, type MaasMachine } from './maas-shapes.ts';
 import { readNote, writeNote, type OrderNote } from './order-note.ts';
@@ -50,8 +51,8 @@ class MaasEngine implements DeployEngine {
 
   constructor(host: MaasHost, settings: MaasSettings, type: string) {
     this.type = type;
-    const api = new MaasApi(new MaasClient(settings, host.clock));
-    this.#parts = { api, host, settings };
+    const api = new MaasApi(new MaasClient(settings, host.clock, () => host.mayChange?.()));
+    this.#parts = { api, host, settings, moments: new NotedMoments(host.clock) };
     if (settings.url.startsWith('http:'))
       host.log('warn', 'MAAS is asked without TLS: whoever listens has the key', { engine: type });
   }
@@ -101,6 +102,8 @@ class MaasEngine implements DeployEngine {
         await beginErase(this.#parts, order, note, signal);
         break;
     }
+    const placed = await readNote(host.notes, order.id);
+    if (placed) this.#parts.moments.since(placed.systemId, 'sent', placed.at);
     host.log('info', 'order placed in MAAS', {
       engine: this.type,
       order: order.id,

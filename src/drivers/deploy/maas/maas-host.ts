@@ -1,6 +1,7 @@
 import type { DeviceContext, FirstBootData, NicPlan, OrderNotes } from '../../../../plugin-api/index.ts';
 import type { MaasApi } from './maas-api.ts';
 import type { MaasSettings } from './maas-settings.ts';
+import type { NotedMoments } from './noted-moments.ts';
 
 /** What the engine of an upstream MAAS needs of its host. */
 export interface MaasHost extends DeviceContext {
@@ -14,6 +15,7 @@ export interface PhaseParts {
   readonly api: MaasApi;
   readonly host: MaasHost;
   readonly settings: MaasSettings;
+  readonly moments: NotedMoments;
 }
 
 /** Under which name the order of a machine stands in MAAS. */

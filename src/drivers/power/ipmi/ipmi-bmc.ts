@@ -2,6 +2,7 @@ import { withDeadline } from '../../../kernel/concurrency/deadline.ts';
 import { formatDuration } from '../../../kernel/clock/duration.ts';
 import {
   DeviceError,
+  milliseconds,
   type Bmc,
   type BmcConsole,
   type BmcEvent,
@@ -197,8 +198,9 @@ export class IpmiBmc implements Bmc {
       };
     await this.#sendOnOff(progress, signal);
     const repeatAt = clock.monotonic() + settings.repeatAfter;
-    for (;;) {
-      await clock.sleep(settings.pollEvery, signal);
+    // The first looks follow closely: most of what a fast BMC takes would else be our own pause.
+    for (let pause = 0; ; pause = Math.min(settings.pollEvery, pause * 2 || settings.pollEvery / 16)) {
+      if (pause > 0) await clock.sleep(milliseconds(pause), signal);
       if ((await this.#unlessPassing(progress, () => this.#readState(signal))) === wanted)
         return {
           summary: `${place(target)}: power is ${wanted} (read back)`,

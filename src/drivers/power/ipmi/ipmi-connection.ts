@@ -230,7 +230,9 @@ export class IpmiConnection {
         const sent = session.level >= mode.level;
         const asked = sent ? codec.name : setSessionPrivilege.name;
         const timeouts = mode.once ? [settings.onceTimeout] : settings.answerTimeouts;
-        const answer = sent ? await session.request(codec, request, timeouts, signal) : raised;
+        // Operator commands change something; a repetition after a long sleep of this process may come when it may not any more.
+        const guard = mode.level >= 3 ? () => context.mayChange?.() : undefined;
+        const answer = sent ? await session.request(codec, request, timeouts, signal, guard) : raised;
         if (answer !== null) return { answered: asked, answer };
 
         // BMCs drop idle sessions without a word, so silence on an old one says nothing about the BMC.

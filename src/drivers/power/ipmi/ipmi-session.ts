@@ -46,6 +46,7 @@ export class IpmiSession {
     request: Request,
     timeouts: readonly Duration[],
     signal?: AbortSignal,
+    beforeEach?: () => void,
   ): Promise<IpmiResponse | null> {
     const rqSeq = (this.#rqSeq = (this.#rqSeq + 1) % 64);
     const message = encodeIpmiRequest({
@@ -55,6 +56,7 @@ export class IpmiSession {
       data: codec.encodeRequest(request),
     });
     for (const time of timeouts) {
+      beforeEach?.();
       const answer = await this.#channel.ask(
         this.#seal(message),
         (bytes) => {

@@ -54,7 +54,11 @@ export const ipmiSettings = z
       .default(3)
       .describe('How often a BMC without a free session is asked again'),
     slotPause: duration.prefault(5_000).describe('Pause before a BMC without a free session is asked again'),
-    pollEvery: duration.prefault(1_000).describe('Pause between readings while a power change is awaited'),
+    pollEvery: duration
+      .prefault(1_000)
+      .describe(
+        'Longest pause between readings while a power change is awaited; the first ones follow closer',
+      ),
     repeatAfter: duration
       .prefault(10_000)
       .describe('When on or off is sent a second and last time, if the state did not follow'),

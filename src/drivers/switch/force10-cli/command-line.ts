@@ -1,3 +1,4 @@
+import { startTimer } from '../../../kernel/clock/start-timer.ts';
 import { withDeadline } from '../../../kernel/concurrency/deadline.ts';
 import {
   DeviceError,
@@ -50,7 +51,7 @@ export class CommandLine {
     this.#settle = settle;
     this.#where = where;
     shell.onData((chunk) => {
-      this.#text.feed(chunk);
+      if (this.#closed === null) this.#read(chunk);
       this.#tell();
     });
     shell.onClosed((reason) => {
@@ -119,6 +120,16 @@ export class CommandLine {
     throw refuse(sent > 0 ? 'the enable password was refused' : 'this user may not enter privileged mode');
   }
 
+  #read(chunk: Buffer): void {
+    try {
+      this.#text.feed(chunk);
+    } catch (error) {
+      // Whoever talks without end is no switch, or not in its senses: what it says is not kept.
+      this.#text.clear();
+      this.#closed = (error as Error).message;
+    }
+  }
+
   /** Sends the space that turns the page. */
   #page(): boolean {
     if (!isPager(this.#text.current)) return false;
@@ -175,12 +186,12 @@ export class CommandLine {
   /** True when something came (or the session ended), false when nothing did `within` that time. */
   #arrival(signal: AbortSignal, within?: Duration): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const stop = new AbortController();
+      let stop: (() => void) | null = null;
       const settle = (act: () => void): void => {
         this.#wake = null;
         this.#news = false;
         signal.removeEventListener('abort', onAbort);
-        stop.abort(new Error('settled'));
+        stop?.();
         act();
       };
       const onAbort = (): void => settle(() => reject(signal.reason as Error));
@@ -189,10 +200,7 @@ export class CommandLine {
       signal.addEventListener('abort', onAbort, { once: true });
       this.#wake = () => settle(() => resolve(true));
       if (within === undefined) return;
-      this.#clock.sleep(within, stop.signal).then(
-        () => settle(() => resolve(false)),
-        () => undefined,
-      );
+      stop = startTimer(this.#clock, within, () => settle(() => resolve(false)));
     });
   }
 

@@ -26,7 +26,13 @@ import {
   unpreparedRemedy,
 } from './refusal.ts';
 import { renderSteps, type CliLine } from './render.ts';
-import { parseLagMembership, parsePortConfig, parseVlanConfig, type PortConfig } from './running-config.ts';
+import {
+  parseLagMembership,
+  parsePortConfig,
+  parseVlanConfig,
+  splitPortConfigs,
+  type PortConfig,
+} from './running-config.ts';
 import type { Force10Settings } from './settings.ts';
 import {
   lagOf,
@@ -37,6 +43,9 @@ import {
   type VlanTable,
 } from './show-vlan.ts';
 import { openSshShell, type SwitchShell } from './ssh-shell.ts';
+
+/** More ports than that are read with one command. */
+const portsReadAlone = 6;
 
 /** A privileged session on the command line of an OS9 switch. */
 export class Force10Session implements SwitchSession {
@@ -90,8 +99,12 @@ export class Force10Session implements SwitchSession {
     await this.#enable(signal);
     const table = parseShowVlan(await this.#show('show vlan', signal));
     const seen = new Map<PortId, ObservedPort>();
-    for (const port of new Set(ports)) {
-      const config = await this.#readPort(port, signal);
+    const asked = new Set(ports);
+    const configured = asked.size > portsReadAlone ? await this.#readInterfaces(signal) : null;
+    for (const port of asked) {
+      const lines = configured?.get(port);
+      const known = lines ? parsePortConfig(lines, port) : null;
+      const config = known ? this.#checked(port, known) : await this.#readPort(port, signal);
       if (config) seen.set(port, await this.#observe(port, config, table, signal));
     }
     const vlans = [...table.vlans.values()].map((row): [VlanId, ObservedVlan] => [
@@ -110,6 +123,7 @@ export class Force10Session implements SwitchSession {
     const lines = renderSteps(steps);
     await this.#enable(signal);
     for (const [index, line] of lines.entries()) {
+      this.#context.mayChange?.();
       const answer = await this.#run(line.text, this.#settings.commandTimeout, signal);
       if (index > 0) this.#unsaved = true;
       try {
@@ -124,6 +138,7 @@ export class Force10Session implements SwitchSession {
 
   async save(signal?: AbortSignal): Promise<void> {
     await this.#enable(signal);
+    this.#context.mayChange?.();
     const { lines } = await this.#run('write memory', this.#settings.saveTimeout, signal, 'yes');
     const complaint = findRefusal(lines) ?? (lines.some(soundsFailed) ? oneLine(lines) : null);
     if (complaint !== null) throw this.#error('switch.unsaved', '"write memory" failed', complaint);
@@ -177,7 +192,19 @@ export class Force10Session implements SwitchSession {
     const config = refusal === null ? parsePortConfig(lines, port) : null;
     if (!config)
       this.#context.log('warn', 'the switch has no such port', { where: this.#where, port, refusal });
-    if (config?.portCentric) {
+    return config && this.#checked(port, config);
+  }
+
+  /** The configuration of all interfaces in one answer, or null from a release that does not tell it so. */
+  async #readInterfaces(
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<PortId, readonly string[]> | null> {
+    const { lines } = await this.#run('show running-config interface', this.#settings.commandTimeout, signal);
+    return findRefusal(lines) === null ? splitPortConfigs(lines) : null;
+  }
+
+  #checked(port: PortId, config: PortConfig): PortConfig {
+    if (config.portCentric) {
       throw new DeviceError({
         code: 'switch.protocol',
         what: `${port} keeps its VLANs itself, so this is an I/O aggregator, which this driver does not serve`,

@@ -25,10 +25,15 @@ export function parsePortRanges(type: string, text: string): PortRange[] {
     const first = complete(from, prefix);
     prefix = first.slice(0, -1);
     const last = to === undefined ? first : complete(to, prefix);
+    const count = Number(last.at(-1)) - Number(first.at(-1)) + 1;
+    if (count > mostPorts) throw new Error(`"${type} ${item}" has more than ${mostPorts} ports`);
     ranges.push({ first: portOf(type, first), last: portOf(type, last) });
   }
   return ranges;
 }
+
+/** No switch has as many ports in one range; a range of four thousand million would be written out port by port. */
+const mostPorts = 4_096;
 
 /** A type that we do not serve (`peGi`, on port extenders) still has members, which must keep their VLAN from being deleted. */
 function portOf(type: string, numbers: readonly string[]): PortId {

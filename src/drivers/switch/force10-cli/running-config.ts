@@ -30,6 +30,22 @@ export function parsePortConfig(lines: readonly string[], port: PortId): PortCon
   };
 }
 
+/** `show running-config interface`, by port: the lines of each, as {@link parsePortConfig} reads them. */
+export function splitPortConfigs(lines: readonly string[]): ReadonlyMap<PortId, readonly string[]> {
+  const ports = new Map<PortId, string[]>();
+  let current: string[] | null = null;
+  for (const line of lines) {
+    const name = /^interface (.+)$/i.exec(line)?.[1];
+    if (name !== undefined) {
+      const port = portNamed(name);
+      current = port && [];
+      if (port && current) ports.set(port, current);
+    }
+    current?.push(line);
+  }
+  return ports;
+}
+
 /** The group that `show interfaces <port>` says the port belongs to: `Port is part of Port-channel 1`. */
 export function parseLagMembership(lines: readonly string[]): string | null {
   for (const line of lines) {
@@ -65,10 +81,15 @@ function interfaceBlock(lines: readonly string[], isWanted: (name: string) => bo
 }
 
 function samePort(name: string, port: PortId): boolean {
+  return portNamed(name) === port;
+}
+
+/** Null for what is no port: a VLAN, a management interface. */
+function portNamed(name: string): PortId | null {
   try {
-    return os9PortId(name) === port;
+    return os9PortId(name);
   } catch {
-    return false;
+    return null;
   }
 }
 

@@ -2,6 +2,10 @@ import { StringDecoder } from 'node:string_decoder';
 
 /** What follows ESC: CSI sequences, and the two-byte escapes that terminals also get. */
 const escape = /^(?:\[[0-?]*[ -/]*[@-~]|[()][A-Za-z0-9]|[=>78A-Z])/;
+/** The longest answer of the largest switch is a hundredth of it, in characters. */
+const mostText = 16 * 1024 * 1024;
+/** Terminals have hundreds of columns at most. */
+const longestLine = 64 * 1024;
 /** An escape sequence that has not arrived completely; none is longer than this. */
 const longestEscape = 16;
 
@@ -17,6 +21,7 @@ export class TerminalText {
   #lines: string[] = [];
   #current: string[] = [];
   #column = 0;
+  #taken = 0;
 
   /** Completed lines since the last {@link clear}, without trailing white space. */
   get lines(): readonly string[] {
@@ -28,8 +33,11 @@ export class TerminalText {
     return this.#current.join('');
   }
 
+  /** @throws RangeError when there is no end to it */
   feed(chunk: Buffer): void {
     const text = this.#pending + this.#decoder.write(chunk);
+    this.#taken += text.length;
+    if (this.#taken > mostText) throw new RangeError(`it said more than ${mostText} characters`);
     this.#pending = '';
     for (let at = 0; at < text.length; at += 1) {
       const char = text[at]!;
@@ -53,6 +61,7 @@ export class TerminalText {
   /** Forgets everything shown so far. */
   clear(): void {
     this.#lines = [];
+    this.#taken = 0;
     this.clearCurrent();
   }
 
@@ -72,6 +81,8 @@ export class TerminalText {
       this.#column = Math.max(0, this.#column - 1);
     } else if (char === '\t' || char >= ' ') {
       while (this.#current.length < this.#column) this.#current.push(' ');
+      if (this.#column >= longestLine)
+        throw new RangeError(`it said a line of more than ${longestLine} characters`);
       this.#current[this.#column] = char;
       this.#column += 1;
     }

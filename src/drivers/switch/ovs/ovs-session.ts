@@ -30,14 +30,22 @@ export class OvsSession implements SwitchSession {
   readonly hostKey: string | null;
   readonly #client: OvsdbClient;
   readonly #settings: OvsSettings;
+  readonly #context: DeviceContext;
   readonly #where: string;
   /** As read last; a batch is planned from it, and is refused by the database where it is no longer true. */
   #snapshot: Snapshot | null = null;
 
-  private constructor(client: OvsdbClient, hostKey: string | null, settings: OvsSettings, where: string) {
+  private constructor(
+    client: OvsdbClient,
+    hostKey: string | null,
+    settings: OvsSettings,
+    context: DeviceContext,
+    where: string,
+  ) {
     this.#client = client;
     this.hostKey = hostKey;
     this.#settings = settings;
+    this.#context = context;
     this.#where = where;
   }
 
@@ -50,7 +58,13 @@ export class OvsSession implements SwitchSession {
   ): Promise<OvsSession> {
     const where = `switch ${target.name}`;
     const { socket, hostKey } = await openOvsdbSocket(target, settings, context.clock, signal);
-    const session = new OvsSession(new OvsdbClient(socket, context.clock, where), hostKey, settings, where);
+    const session = new OvsSession(
+      new OvsdbClient(socket, context.clock, where),
+      hostKey,
+      settings,
+      context,
+      where,
+    );
     try {
       await session.#checkServer(signal);
       for (const port of everythingOn(await session.#load(signal)))
@@ -78,6 +92,7 @@ export class OvsSession implements SwitchSession {
     const missing = ports.find((port) => !observed.has(port));
     if (missing !== undefined) throw this.#error('switch.port-unknown', `there is no port ${missing}`);
     this.#snapshot = null;
+    this.#context.mayChange?.();
     const results = await this.#transact(
       [
         ...transactionFor({ steps, snapshot, observed, defaultVlan, shutBridge }),

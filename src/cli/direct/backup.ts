@@ -1,0 +1,105 @@
+import { copyFileSync, chmodSync, constants } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { Command } from 'commander';
+import type { Config } from '../../config/config.ts';
+import { ServiceError } from '../../kernel/errors/service-error.ts';
+import type { BackupSummary } from '../../store/backup/backup-file.ts';
+import { printer } from '../admin/verb.ts';
+import { sheet, time } from '../table.ts';
+import { printable, type Terminal } from '../terminal.ts';
+
+interface BackupOptions {
+  readonly config?: string;
+  readonly json?: true;
+  readonly withKey?: string;
+}
+
+/** `csbm backup` */
+export function backupCommand(terminal: Terminal): Command {
+  return new Command('backup')
+    .description(
+      'write the whole database into a file, also while the service runs, and read it back. The key that opens its secrets is not in it',
+    )
+    .argument('<file>', 'where to; it must not be there yet')
+    .option('--with-key <file>', 'copy the key file there besides: whoever has both can read every password')
+    .option('--config <file>', 'csbm.yaml (default: CSBM_CONFIG, else csbm.yaml here, else defaults)')
+    .option('--json', 'print one JSON document')
+    .action((file: string, options: BackupOptions) => backup(terminal, file, options));
+}
+
+async function backup(terminal: Terminal, name: string, options: BackupOptions): Promise<void> {
+  const { cwd, env } = terminal;
+  const [{ loadConfig }, { openSource }, { writeBackup }, { version }] = await Promise.all([
+    import('../../config/load-config.ts'),
+    import('../../store/backup/open-source.ts'),
+    import('../../store/backup/write-backup.ts'),
+    import('../version.ts'),
+  ]);
+  const { config } = loadConfig({ path: options.config, env, cwd });
+  const file = placed(name, cwd);
+  const keyFile = options.withKey === undefined ? null : placed(options.withKey, cwd);
+  const source = await openSource(config.store);
+  try {
+    const onProgress = progress(terminal, 'rows written');
+    const written = await writeBackup({ source, file, version: version(), now: Date.now(), onProgress });
+    if (keyFile !== null) copyKey(config, keyFile);
+    printer(terminal, options.json ?? false)(summary(file, written, keyFile), () =>
+      text(file, written, keyFile),
+    );
+  } finally {
+    await source.close();
+  }
+}
+
+/** Tells now and then how far it is. */
+export function progress(terminal: Terminal, what: string): (rows: number, table: string) => void {
+  const every = 20_000;
+  let told = 0;
+  return (rows, table) => {
+    if (rows - told < every) return;
+    told = rows;
+    terminal.stderr.write(printable(`${rows} ${what} (${table})\n`));
+  };
+}
+
+export function placed(name: string, cwd: string): string {
+  return isAbsolute(name) ? name : join(cwd, name);
+}
+
+function copyKey(config: Config, to: string): void {
+  if (config.secrets.key)
+    throw new ServiceError({
+      code: 'request.invalid',
+      what: 'the key is not in a file, but comes from secrets.key',
+      remedy: 'back it up where it is kept',
+    });
+  try {
+    copyFileSync(config.secrets.keyFile, to, constants.COPYFILE_EXCL);
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')
+      throw new ServiceError({
+        code: 'backup.exists',
+        what: 'there is a file of this name already',
+        where: to,
+      });
+    throw cause;
+  }
+  chmodSync(to, 0o600);
+}
+
+function summary(file: string, { counts, manifest, sha256 }: BackupSummary, keyFile: string | null): object {
+  const { at, database, history, keys, migrations, version } = manifest;
+  return { file, at, database, version, migrations, keys, history, counts, sha256, keyFile };
+}
+
+function text(file: string, { counts, manifest, sha256 }: BackupSummary, keyFile: string | null): string {
+  const rows = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return sheet([
+    ['backup', `${file}, read back and whole`],
+    ['of', time(manifest.at)],
+    ['holds', `${rows} rows of ${Object.keys(counts).length} tables`],
+    ['checksum', sha256],
+    ['key', keyFile ?? `not in it: keep the key file (${manifest.keys.join(', ')}) elsewhere`],
+    ['images', 'not in it: keep the folder of images, or upload them again'],
+  ]);
+}

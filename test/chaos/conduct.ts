@@ -1,0 +1,443 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Violation } from '../../lab/floor/index.ts';
+import type { ChaosStage } from './chaos-stage.ts';
+import { CloudInstance, userDataWith, type Sent } from './cloud-user.ts';
+import { Draw } from './draw.ts';
+import type { Fault } from './fault.ts';
+import { faultKinds } from './faults/index.ts';
+import { atRest, machinesNow, runningAs, secretsShown, type MachineNow } from './invariants.ts';
+import { drawRun, type InstancePlan, type Kill, type RunPlan } from './run-plan.ts';
+import { Timeline } from './timeline.ts';
+
+/** What came of one run. */
+export interface RunResult {
+  readonly seed: number;
+  /** What must not be, in words; empty = nothing. */
+  readonly violations: readonly string[];
+  readonly timeline: string;
+  readonly faults: readonly string[];
+  readonly sent: readonly Sent[];
+  readonly kills: number;
+  readonly seconds: number;
+}
+
+/** From the end of the last fault until nothing moves any more, in milliseconds: a minute, on a floor that lives faster. */
+const quietWithin = 60_000;
+/** Between two looks whether it is quiet, which take some milliseconds themselves. */
+const lookEvery = 50;
+/** How often something is asked for that must come to be. */
+const tries = 3;
+let run = 0;
+
+/** One run, drawn wholly from its seed. The stage is at rest before it, and after it unless something is wrong. */
+export async function conduct(stage: ChaosStage, seed: number): Promise<RunResult> {
+  return new Run(stage, seed).conduct();
+}
+
+class Run {
+  readonly #stage: ChaosStage;
+  readonly #seed: number;
+  readonly #plan: RunPlan;
+  readonly #timeline = new Timeline();
+  readonly #violations: string[] = [];
+  readonly #instances: CloudInstance[] = [];
+  readonly #faults: { readonly fault: Fault; open: boolean }[] = [];
+  readonly #secrets: string[] = [];
+  readonly #installs: { readonly machine: string; readonly at: number }[] = [];
+  readonly #began = Date.now();
+
+  constructor(stage: ChaosStage, seed: number) {
+    this.#stage = stage;
+    this.#seed = seed;
+    this.#plan = drawRun(new Draw(seed), {
+      machines: stage.machines.length,
+      store: stage.database.type,
+      engine: stage.engine,
+      kinds: faultKinds,
+    });
+  }
+
+  async conduct(): Promise<RunResult> {
+    const stage = this.#stage;
+    const begin = performance.now();
+    const { kills } = stage;
+    stage.timeline = this.#timeline;
+    stage.deaths.length = 0;
+    stage.news();
+    const reporter = setInterval(() => this.#devices(), 50);
+    const { violations } = stage.floor.oracle;
+    violations.length = 0;
+    const off = stage.floor.machines.map(({ machine }) =>
+      machine.events.on('installing', () => this.#installs.push({ machine: machine.name, at: Date.now() })),
+    );
+    try {
+      await this.#play();
+      await this.#quiet();
+      await this.#settleInstances();
+      await this.#everybodyGoes();
+      await this.#shown();
+    } catch (error) {
+      this.#wrong(`the run broke off: ${(error as Error).stack ?? String(error)}`);
+    } finally {
+      for (const unsubscribe of off) unsubscribe();
+      clearInterval(reporter);
+    }
+    this.#judgeOracle(violations);
+    for (const death of stage.deaths) this.#wrong(`the service ended by itself ${death}`);
+    if (this.#violations.length > 0) await this.#record();
+    return {
+      seed: this.#seed,
+      violations: this.#violations,
+      timeline: this.#timeline.text(),
+      faults: this.#plan.faults.map(({ kind }) => kind.name),
+      sent: this.#instances.flatMap(({ sent }) => sent),
+      kills: stage.kills - kills,
+      seconds: (performance.now() - begin) / 1_000,
+    };
+  }
+
+  #devices(): void {
+    for (const line of this.#stage.news()) this.#timeline.tell('device', line);
+  }
+
+  #wrong(what: string): void {
+    this.#timeline.tell('WRONG', what);
+    this.#violations.push(what);
+  }
+
+  // ---- the history ----
+
+  async #play(): Promise<void> {
+    const { instances, faults, kills } = this.#plan;
+    run += 1;
+    const lives = instances.map((plan, n) => {
+      const secret = `PLANTED-user-${run}-${n}-9b1f`;
+      this.#secrets.push(secret, userDataWith(secret));
+      const home = this.#stage.machines[plan.machine]!;
+      const instance = new CloudInstance(this.#stage, `i-${run}-${n}-VM`, plan.tenant, home, secret, (what) =>
+        this.#wrong(what),
+      );
+      this.#instances.push(instance);
+      this.#timeline.tell('draw', `${instance.name} (${plan.tenant}) on ${home}: ${describeLife(plan)}`);
+      return this.#live(instance, plan);
+    });
+    for (const kill of kills) this.#timeline.tell('draw', describeKill(kill));
+    const troubles = faults.map(async ({ kind, machine, from, lasts, draw }) => {
+      const fault = kind.make(draw, { stage: this.#stage, machine: this.#stage.machines[machine]! });
+      const entry = { fault, open: false };
+      this.#faults.push(entry);
+      this.#timeline.tell('draw', `${kind.name}, from ${from} ms for ${lasts} ms: ${fault.text}`);
+      await delay(from);
+      this.#timeline.tell('fault', fault.text);
+      entry.open = true;
+      await fault.begin();
+      await delay(lasts);
+      await fault.end();
+      entry.open = false;
+      this.#timeline.tell('fault', `over: ${kind.name}`);
+    });
+    const deaths = kills.map(async (kill) => {
+      await delay(kill.from);
+      this.#stage.restartPause = kill.pause;
+      if (kill.at === 'moment') this.#stage.kill();
+      else this.#stage.killAt(kill.boundary);
+    });
+    await Promise.all([...lives, ...troubles, ...deaths]);
+    this.#withoutTrouble();
+    this.#stage.killAt(null);
+    this.#stage.restartPause = 0;
+    for (const { machine, bmc } of this.#stage.floor.machines) {
+      machine.behaviours.clear();
+      bmc.heal();
+    }
+    for (const device of this.#stage.floor.switches) device.behaviours.clear();
+    this.#timeline.tell('fault', 'all faults are gone');
+  }
+
+  /** Where nothing goes wrong and nobody is in the way, every answer is yes: otherwise a run might test refusals only. */
+  #withoutTrouble(): void {
+    const { instances, faults, kills } = this.#plan;
+    const plain = instances.every(({ lines }) =>
+      lines.every(({ meanwhile, elsewhere }) => !meanwhile && !elsewhere),
+    );
+    if (faults.length > 0 || kills.length > 0 || !plain || instances.length > 1) return;
+    for (const { ask, outcome, details } of this.#instances.flatMap(({ sent }) => sent))
+      if (outcome !== 'ok') this.#wrong(`without any fault, ${ask}: ${outcome}, ${details ?? ''}`);
+  }
+
+  async #live(instance: CloudInstance, plan: InstancePlan): Promise<void> {
+    await delay(plan.from);
+    const open: Promise<unknown>[] = [];
+    for (const line of plan.lines) {
+      if (!line.meanwhile) await Promise.all(open);
+      await delay(line.after);
+      if (instance.told === 'gone') break;
+      const machine = line.elsewhere ? this.#another(instance.home) : instance.home;
+      const sending = (async () => {
+        const sent = await instance.send(line.ask, machine);
+        if (sent.outcome === 'lost' && line.repeat && instance.sent.at(-1) === sent)
+          await instance.send(line.ask, machine);
+      })();
+      open.push(sending);
+    }
+    await Promise.all(open);
+  }
+
+  #another(home: string): string {
+    const { machines } = this.#stage;
+    return machines[(machines.indexOf(home) + 1) % machines.length]!;
+  }
+
+  // ---- afterwards ----
+
+  /** Nothing runs and nothing is open any more, soon after the last fault. */
+  async #quiet(): Promise<void> {
+    // Where the computer has too much to do, looks come late: each counts as one that came in time, so that the bound is
+    // the service's alone. The second end is for one that stands still.
+    const end = performance.now() + 5 * quietWithin;
+    for (let waited = 0; ; waited += lookEvery) {
+      const restless = await this.#restless();
+      if (restless === null) break;
+      if (waited > quietWithin || performance.now() > end) {
+        this.#wrong(`not quiet ${quietWithin} ms after the last fault: ${restless}`);
+        return;
+      }
+      await delay(lookEvery);
+    }
+    this.#timeline.tell('chaos', 'quiet');
+  }
+
+  async #restless(): Promise<string | null> {
+    const stage = this.#stage;
+    if (!stage.up) return 'the service is not up';
+    const { operations } = (await stage.ask('GET', '/operations?active=1')) as {
+      readonly operations: readonly Readonly<Record<string, unknown>>[];
+    };
+    if (operations.length > 0)
+      return `operations go on: ${operations.map((one) => `${String(one['kind'])} ${String(one['id'])}`).join(', ')}`;
+    const machines = await machinesNow(stage);
+    // What a failed Start left is erased by the service itself.
+    const dirty = machines.find(
+      ({ state, claim, quarantine }) => state === 'failed' && !claim && !quarantine,
+    );
+    if (dirty)
+      return `${dirty.hostname} is failed, held by nobody and not withheld, and nothing is done about it`;
+    const away = stage.machines.find(
+      (name) => !stage.cloud.hosts().some((host) => host.guid === stage.guid(name) && host.state === 'Up'),
+    );
+    return away === undefined ? null : `the host of ${away} is not Up at the management server`;
+  }
+
+  /** Every instance comes to what was drawn for it, now that nothing is in its way; withheld machines come back. */
+  async #settleInstances(): Promise<void> {
+    await this.#lift();
+    await this.#oneEach();
+    for (const [n, instance] of this.#instances.entries()) {
+      if (instance.told === 'gone') continue;
+      const wish = instance.given ? 'destroy' : this.#plan.instances[n]!.wish;
+      const held = await this.#heldBy(instance);
+      if (wish === 'stop' && held && !held.quarantine) {
+        await this.#must(instance, 'stop', held.hostname);
+        this.#expect(held.hostname, 'off');
+      }
+      if (wish === 'run' && !held?.quarantine) await this.#run(instance, held);
+    }
+    await this.#oneEach();
+  }
+
+  async #run(instance: CloudInstance, held: MachineNow | null): Promise<void> {
+    const target =
+      held ??
+      (await machinesNow(this.#stage)).find(
+        ({ state, claim, quarantine }) => state === 'ready' && !claim && !quarantine,
+      );
+    if (!target) return;
+    const { machine } = this.#stage.floor.find(target.hostname);
+    // Somebody's machine may be on and hang: then it is switched off first, as its owner would.
+    if (held && machine.power() === 'on' && !machine.os) await this.#must(instance, 'stop', target.hostname);
+    if (!(await this.#must(instance, 'start', target.hostname))) return;
+    await runningAs(this.#stage, instance, target.hostname).catch((error: unknown) =>
+      this.#wrong((error as Error).message),
+    );
+  }
+
+  async #everybodyGoes(): Promise<void> {
+    await Promise.all(
+      this.#instances.map(async (instance) => {
+        if (instance.told === 'gone') return;
+        const held = await this.#heldBy(instance);
+        await this.#must(instance, 'destroy', held?.hostname ?? instance.home);
+      }),
+    );
+    await this.#quiet();
+    await this.#lift();
+    for (const complaint of await atRest(this.#stage)) this.#wrong(complaint);
+  }
+
+  /** The service must do it now that everything is in order; a computer that is too busy may make it try again. */
+  async #must(instance: CloudInstance, ask: Sent['ask'], machine: string): Promise<boolean> {
+    for (let attempt = 1; ; attempt += 1) {
+      const sent = await instance.send(ask, machine);
+      if (sent.outcome === 'ok') return true;
+      if (attempt === tries) {
+        this.#wrong(
+          `with all faults gone, ${ask} ${instance.name} on ${machine}: ${sent.outcome}, ${sent.details ?? ''}`,
+        );
+        return false;
+      }
+      await this.#quiet();
+      if (ask !== 'destroy') await this.#lift();
+    }
+  }
+
+  #expect(machine: string, power: 'on' | 'off'): void {
+    const found = this.#stage.floor.find(machine).machine.power();
+    if (found !== power) this.#wrong(`${machine} is ${found}, told ${power}`);
+  }
+
+  async #heldBy(instance: CloudInstance): Promise<MachineNow | null> {
+    const machines = await machinesNow(this.#stage);
+    return machines.find(({ claim }) => claim?.externalId === instance.externalId) ?? null;
+  }
+
+  /** What was rightly withheld comes back, as a person would bring it back once the cause is gone. */
+  async #lift(): Promise<void> {
+    for (let attempt = 1; attempt <= tries; attempt += 1) {
+      const machines = await machinesNow(this.#stage);
+      const withheld = machines.filter(({ claim, quarantine }) => quarantine && !claim);
+      if (withheld.length === 0) return;
+      for (const { hostname, quarantine } of withheld) {
+        this.#timeline.tell('chaos', `${hostname} is withheld (${quarantine!.code}): it is erased`);
+        const complaint = await this.#erase(hostname);
+        if (complaint === null) continue;
+        if (attempt === tries) this.#wrong(complaint);
+        else this.#timeline.tell('chaos', complaint);
+      }
+    }
+  }
+
+  async #erase(hostname: string): Promise<string | null> {
+    const { operation } = (await this.#stage.ask('POST', `/machines/${hostname}/erase`, {})) as {
+      readonly operation: { readonly id: string };
+    };
+    for (;;) {
+      const ended = (await this.#stage.ask('GET', `/operations/${operation.id}`)) as {
+        readonly operation: {
+          readonly state: string;
+          readonly endedAt: number | null;
+          readonly error: unknown;
+        };
+      };
+      const { endedAt, state, error } = ended.operation;
+      if (endedAt === null) await delay(50);
+      else if (state === 'done') return null;
+      else return `with all faults gone, the erase of ${hostname} ${state}: ${JSON.stringify(error)}`;
+    }
+  }
+
+  /** One machine at most runs an instance's system, and none runs somebody's that was given up. */
+  async #oneEach(): Promise<void> {
+    for (const instance of this.#instances) {
+      const on = this.#stage.floor.machines.filter(({ machine }) =>
+        machine.os?.interfaces.some(({ mac }) => instance.macs.includes(mac)),
+      );
+      if (on.length > 1)
+        this.#wrong(`${instance.name} runs on ${on.map(({ machine }) => machine.name).join(' and ')}`);
+    }
+    const machines = await machinesNow(this.#stage);
+    const holders = machines.flatMap(({ claim }) => (claim ? [claim.externalId] : []));
+    if (new Set(holders).size !== holders.length)
+      this.#wrong(`an instance holds two machines: ${holders.join(', ')}`);
+  }
+
+  async #shown(): Promise<void> {
+    for (const where of await secretsShown(
+      this.#stage,
+      [...this.#stage.secrets, ...this.#secrets],
+      this.#began,
+    ))
+      this.#wrong(where);
+    const { operations } = (await this.#stage.ask('GET', '/operations')) as {
+      readonly operations: readonly {
+        readonly id: string;
+        readonly kind: string;
+        readonly machineId: string;
+        readonly createdAt: number;
+        readonly endedAt: number | null;
+      }[];
+    };
+    const machines = await machinesNow(this.#stage);
+    for (const machine of machines) {
+      const starts = operations.filter(
+        ({ kind, machineId, createdAt }) =>
+          kind === 'start' && machineId === machine.id && createdAt >= this.#began,
+      );
+      for (const start of starts) {
+        const count = this.#installs.filter(
+          ({ machine: name, at }) =>
+            name === machine.hostname && at >= start.createdAt && at <= (start.endedAt ?? Infinity),
+        ).length;
+        if (count > 1) this.#wrong(`${start.id} wrote ${count} images to ${machine.hostname}`);
+      }
+    }
+  }
+
+  #judgeOracle(violations: readonly Violation[]): void {
+    for (const violation of violations) {
+      const text = `law ${violation.law} on ${violation.machine}: ${violation.said}`;
+      if (this.#plugging(violation) || this.#faults.some(({ fault }) => fault.excuses?.(violation)))
+        this.#timeline.tell('chaos', `excused: ${text}`);
+      else this.#wrong(text);
+    }
+  }
+
+  /** The ports of a bond change one after the other, and its system may come up in between. What they end as is looked at in the end. */
+  #plugging({ law, machine, at }: Violation): boolean {
+    return (
+      law === '4d' &&
+      this.#instances.some(({ sent }) =>
+        sent.some(
+          (one) =>
+            (one.ask === 'plug' || one.ask === 'unplug') &&
+            one.machine === machine &&
+            one.at <= at &&
+            at <= one.until,
+        ),
+      )
+    );
+  }
+
+  /** What a person needs to find the mistake. */
+  async #record(): Promise<void> {
+    const tell = (text: string): void => this.#timeline.tell('record', text);
+    for (const line of this.#stage.floor.tableText().split('\n')) tell(line);
+    this.#devices();
+    try {
+      const { operations } = (await this.#stage.ask('GET', '/operations', undefined, 2_000)) as {
+        readonly operations: readonly Readonly<Record<string, unknown>>[];
+      };
+      for (const operation of operations.filter((one) => Number(one['createdAt']) >= this.#began).reverse()) {
+        tell(JSON.stringify(operation));
+        const { steps } = await this.#stage.ask('GET', `/operations/${String(operation['id'])}`);
+        for (const step of steps as readonly unknown[]) tell(`    ${JSON.stringify(step)}`);
+      }
+      for (const machine of await machinesNow(this.#stage)) tell(JSON.stringify(machine));
+    } catch (error) {
+      tell(`the service tells nothing: ${(error as Error).message}`);
+    }
+  }
+}
+
+function describeLife({ lines, from, wish }: InstancePlan): string {
+  const told = lines.map(
+    ({ ask, meanwhile, after, elsewhere, repeat }) =>
+      `${meanwhile ? 'meanwhile ' : ''}${ask}${elsewhere ? ' elsewhere' : ''} after ${after} ms${repeat ? '' : ' (not repeated)'}`,
+  );
+  return `from ${from} ms: ${told.join('; ')}; in the end ${wish}`;
+}
+
+function describeKill(kill: Kill): string {
+  const where =
+    kill.at === 'moment' ? `at ${kill.from} ms` : `at ${kill.boundary}, looked for from ${kill.from} ms`;
+  return `kill -9 ${where}, started again after ${kill.pause} ms`;
+}
