@@ -228,10 +228,10 @@ async function startSwitch(name: string) {
 
 /** What comes in waits as long as an old switch takes for key exchange and login. */
 async function slowDoor(port: number): Promise<Server> {
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => undefined);
     setTimeout(() => {
-      const inner = connect(port, '127.0.0.1');
+      const inner = connect({ port, host: '127.0.0.1', noDelay: true });
       inner.on('error', () => socket.destroy());
       inner.on('close', () => socket.destroy());
       socket.on('close', () => inner.destroy());
