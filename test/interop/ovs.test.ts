@@ -23,6 +23,7 @@ import {
 import { switchCommand } from '../../src/cli/direct/switch.ts';
 import { createOvsDriver } from '../../src/drivers/switch/ovs/index.ts';
 import { SystemClock } from '../../src/kernel/clock/system-clock.ts';
+import { until } from '../support/until.ts';
 import { requirePeer } from '../support/peers.ts';
 import { OvsInstance, requireOvs, type Frames } from './ovs/ovs-instance.ts';
 
@@ -224,6 +225,8 @@ describe('interop: our OVS driver and Open vSwitch', function () {
       assert.deepEqual(await frames.probe('p3', 4095), {}, 'nor between two that are shut');
       assert.deepEqual(await frames.probe('up0', 200), { p1: [[]] });
       await becomes({ p3: up(200), p4: shut });
+      // A port that was opened may be flooded to a moment later: the daemon looks at its cached flows in a thread of its own.
+      await until(async () => 'p3' in (await frames.probe('p1')), 'p3 to be flooded to');
       assert.deepEqual(await frames.probe('p1'), { p3: [[]], up0: [[200]] });
     });
 

@@ -330,6 +330,9 @@ describe('bad input, over a simulated floor', function () {
     // Where the power is unknown, a person has to see to it first.
     if (row().power === 'on' && quarantine) server.machine.losePower();
     if (quarantine) await stage.admin.call('DELETE', '/machines/server-1/quarantine');
+    const { quarantines } = await stage.admin.call('GET', '/quarantines');
+    for (const { kind, name } of quarantines as Json[])
+      await stage.admin.call('DELETE', `/quarantines/${String(kind)}/${encodeURIComponent(String(name))}`);
     if ((await machine())['state'] !== 'ready')
       await stage.admin.operation('POST', '/machines/server-1/erase', {});
     await assertFree();

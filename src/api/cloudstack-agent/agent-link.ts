@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { milliseconds, type Clock, type Duration } from '../../../plugin-api/index.ts';
 import type { Semaphore } from '../../kernel/concurrency/semaphore.ts';
 import { startTimer } from '../../kernel/clock/start-timer.ts';
@@ -120,6 +121,15 @@ export class AgentLink {
 
   start(): void {
     this.#running ??= this.#run();
+  }
+
+  /** Whether a link with these facts would be this one again: one that was refused may be worth another try. */
+  isFor({ facts, endpoint }: AgentHost): boolean {
+    if (['refused', 'dismissed', 'stopped'].includes(this.#state)) return false;
+    const { facts: known, endpoint: at } = this.#host;
+    const sameEndpoint =
+      endpoint.credentials === at.credentials && isDeepStrictEqual(endpoint.servers, at.servers);
+    return sameEndpoint && isDeepStrictEqual(facts, known);
   }
 
   /** Leaves in order: tells the server that the agent exits, closes, and waits until the connection is gone. Commands go on. */

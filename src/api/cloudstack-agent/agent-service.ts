@@ -56,10 +56,13 @@ export class AgentService {
     };
   }
 
-  /** Connects a machine. A machine that has a link gets a new one with the new facts; the old one leaves first. */
+  /**
+   * Connects a machine. One that has a link gets a new one where its facts changed; the old one leaves first, and takes the
+   * answers with it that the server waits for.
+   */
   async add(host: AgentHost): Promise<void> {
     // What was known of the machine was read before the stop, and comes after it.
-    if (this.#stopped) return;
+    if (this.#stopped || this.#links.get(host.machineId)?.isFor(host)) return;
     const servers = this.#servers.get(host.machineId) ?? new ServerList(host.endpoint.servers);
     servers.configure(host.endpoint.servers);
     this.#servers.set(host.machineId, servers);
