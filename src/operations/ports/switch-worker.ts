@@ -31,8 +31,8 @@ interface Request {
 }
 
 /**
- * The only one in this process who touches a certain switch (law 9), while this process has its lease: it collects requests for a moment, then reads, plans,
- * applies, reads back and saves for all of them in one session.
+ * The only one in this process who touches a certain switch (law 9), while this process has its lease: it collects requests
+ * for a moment, then reads, plans, applies, reads back and saves for all of them in one session.
  */
 export class SwitchWorker {
   readonly #name: string;
@@ -43,7 +43,6 @@ export class SwitchWorker {
   /** When the first of the queue was asked for, by the monotonic clock. */
   #queuedAt = 0;
   #scheduled = false;
-  #retrySave = false;
   /** Kept open between batches for a while: OS9 takes ten new sessions a minute. */
   #session: SwitchSession | null = null;
   #idle: AbortController | null = null;
@@ -159,8 +158,9 @@ export class SwitchWorker {
             after = await session.read(read);
           }
           const evidence = await this.#verify(at, after, wanted, before);
-          const unsaved = this.#retrySave || at.unsavedSince !== null;
-          const saved = steps.length > 0 || unsaved ? await this.#save(at, session) : 'yes';
+          // What an earlier change left unsaved is tried again, also one of an earlier process.
+          const due = steps.length > 0 || at.unsavedSince !== null;
+          const saved = due ? await this.#save(at, session) : 'yes';
           return { evidence, wanted, saved };
         },
         read,
@@ -312,7 +312,6 @@ export class SwitchWorker {
       this.#parts.watch?.switchFailed(at.name, error);
       saved = error.code === 'switch.unsaved' ? 'no' : 'broke off';
     }
-    this.#retrySave = failure !== null;
     await storage.run(async (tx) => {
       const fresh = await tx.racks.findSwitch(at.name);
       if (!fresh) return;
