@@ -583,8 +583,8 @@ export async function startService({
             },
             execute: (id, entry) => executeCommand(id, entry, directCommands, log),
             power: async (id) => {
-              const busy = await storage.run((tx) => tx.journal.active(id as MachineId));
               if (restore.closed) return { report: null };
+              const busy = await storage.run((tx) => tx.journal.active(id as MachineId));
               if (farPower.has(id as MachineId)) {
                 const report = await machines.powerReport(id as MachineId);
                 return busy || report ? { report } : null;

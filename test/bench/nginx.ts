@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../support/until.ts';
 import { BenchSkipped } from './bench.ts';
+import { freeTcpPort } from '../support/free-port.ts';
 
 export interface Nginx {
   readonly url: string;
@@ -21,7 +21,7 @@ const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbi
 export async function startNginx(file: string): Promise<Nginx> {
   const version = nginxVersion();
   const folder = mkdtempSync(join(tmpdir(), 'csbm-nginx-'));
-  const port = await freePort();
+  const port = await freeTcpPort();
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   // Its workers drop root's rights where they have them, and could not read a private folder then.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
@@ -74,13 +74,4 @@ function nginxVersion(): string {
   } catch {
     throw new BenchSkipped('apt-get install nginx-light');
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

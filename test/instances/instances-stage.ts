@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { AdminClient } from '../../lab/demo/admin-client.ts';
@@ -10,6 +9,7 @@ import { askMariadb } from '../support/mariadb-server.ts';
 import { stageDatabase } from '../support/temp-database.ts';
 import { until } from '../support/until.ts';
 import { Balancer } from './balancer.ts';
+import { freeTcpPort } from '../support/free-port.ts';
 
 /** One instance of the service, as a process of its own. */
 export interface RunningInstance {
@@ -91,7 +91,7 @@ export class InstancesStage {
 
   async start(name: string, env: Readonly<Record<string, string>> = {}): Promise<RunningInstance> {
     let id = '';
-    const bootPort = await freePort();
+    const bootPort = await freeTcpPort();
     const process = new ServiceProcess({
       configFile: this.stage.configFile,
       logFile: this.logOf(name),
@@ -187,12 +187,4 @@ export class InstancesStage {
     await this.#database.release();
     rmSync(this.#directory, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,17 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { Secret, seconds, type PowerDriver } from '../../plugin-api/index.ts';
 import { failure, newDriver, targetAt, until } from '../drivers/power/ipmi-fixture.ts';
 import { requirePeer } from '../support/peers.ts';
+import { freeUdpPort } from '../support/free-port.ts';
 
 const folder = fileURLToPath(new URL('./ipmi-sim/', import.meta.url));
-
-/** A UDP port that was free a moment ago: ipmi_sim cannot choose one itself. */
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
-}
 
 describe("interop: our IPMI driver and OpenIPMI's ipmi_sim", function () {
   this.timeout(60_000);
@@ -30,7 +21,7 @@ describe("interop: our IPMI driver and OpenIPMI's ipmi_sim", function () {
   before(async function () {
     requirePeer(this, 'ipmi_sim');
     dir = mkdtempSync(join(tmpdir(), 'csbm-ipmi-sim-'));
-    port = await freePort();
+    port = await freeUdpPort();
     mkdirSync(join(dir, 'state'));
     const config = readFileSync(join(folder, 'lan.conf'), 'utf8')
       .replace('@PORT@', String(port))

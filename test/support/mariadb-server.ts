@@ -1,11 +1,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createConnection, type Connection } from 'mysql2';
 import { until } from './until.ts';
+import { freeTcpPort } from './free-port.ts';
 
 const run = promisify(execFile);
 /** Where administrators' programs live, which is not in every user's PATH. */
@@ -26,7 +26,7 @@ export class MariadbServer {
   static async start(
     options: { readonly port?: boolean; readonly arguments?: readonly string[] } = {},
   ): Promise<MariadbServer> {
-    const port = options.port ? await freePort() : null;
+    const port = options.port ? await freeTcpPort() : null;
     const server = new MariadbServer(port, options.arguments ?? []);
     try {
       await run(
@@ -160,12 +160,4 @@ export async function askMariadb(
 /** `mariadbd` does not run as root unless it is told to. */
 function user(): readonly string[] {
   return process.getuid?.() === 0 ? ['--user=root'] : [];
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

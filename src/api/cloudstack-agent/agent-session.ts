@@ -1,5 +1,6 @@
 import { CodedError, milliseconds, seconds, type Duration } from '../../../plugin-api/index.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
@@ -201,11 +202,7 @@ export class AgentSession {
       this.#owner.context.clock,
       time,
       () => this.#unreachable(`${what} in time`),
-      (signal) =>
-        new Promise<void>((resolve, reject) => {
-          awaited.promise.then(resolve, reject);
-          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-        }),
+      (signal) => orAborted(awaited.promise, signal),
       this.#alive.signal,
     );
   }

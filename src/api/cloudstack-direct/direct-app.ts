@@ -9,6 +9,7 @@ import {
   type Secret,
 } from '../../../plugin-api/index.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { FailureLimit, type FailureLimitOptions } from '../../kernel/concurrency/failure-limit.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import { Throttled } from '../../kernel/errors/throttled.ts';
@@ -148,11 +149,7 @@ export function directApp(options: DirectAppOptions): RequestListener {
       clock,
       settings.statusTimeout,
       () => unavailable('its power was not read in time', hostname),
-      (signal) =>
-        new Promise<{ readonly report: PowerReport | null } | null>((resolve, reject) => {
-          options.power(machineId).then(resolve, reject);
-          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-        }),
+      (signal) => orAborted(options.power(machineId), signal),
     );
     if (!power) throw unavailable('its BMC cannot be read', hostname);
     const report = before === commandEvents.get(machineId) ? power.report : null;

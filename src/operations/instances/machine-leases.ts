@@ -1,6 +1,7 @@
 import type { MachineId } from '../../core/machine/machine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import type { Storage, Tx } from '../../core/storage/storage.ts';
+import { Semaphore } from '../../kernel/concurrency/semaphore.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { Membership } from './membership.ts';
 import { rendezvous } from './rendezvous.ts';
@@ -98,7 +99,8 @@ export class MachineLeases {
     this.#gain(made, []);
     for (const id of orphans) await this.#drop(id);
     const others = [...this.#held].filter((id) => !this.#shouldBeOurs(id));
-    await eachOf(others, 20, (id) => this.#giveAway(id));
+    const lane = new Semaphore(20);
+    await Promise.all(others.map((id) => lane.run(() => this.#giveAway(id))));
     return others.every((id) => !this.#held.has(id));
   }
 
@@ -150,7 +152,8 @@ export class MachineLeases {
     const { storage, membership } = this.#parts;
     const ids = [...this.#held];
     for (const id of ids) this.#leaving.add(id);
-    await eachOf(ids, 50, (id) => this.#tenant.leaving(id));
+    const lane = new Semaphore(50);
+    await Promise.all(ids.map((id) => lane.run(() => this.#tenant.leaving(id))));
     for (let from = 0; from < ids.length; from += atOnce) {
       const names = ids.slice(from, from + atOnce).map(leaseName);
       await storage.run((tx) => tx.leases.release(names, membership.id));
@@ -207,15 +210,3 @@ const leaseName = (id: MachineId): string => `${prefix}${id}`;
 const machineOf = (name: string): MachineId => name.slice(prefix.length) as MachineId;
 const newLease = (id: MachineId, owner: string | null) =>
   ({ name: leaseName(id), kind: 'machine', owner, lost: false, notes: 0 }) as const;
-
-async function eachOf<T>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const rest = [...items];
-  const one = async (): Promise<void> => {
-    for (let item = rest.shift(); item !== undefined; item = rest.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, one));
-}

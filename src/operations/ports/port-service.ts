@@ -15,6 +15,7 @@ import { connectedPorts, type ConnectedPort, type PortPlace, type Switch } from 
 import type { DeviceRequest } from '../../core/storage/instance-records.ts';
 import type { Storage, Tx } from '../../core/storage/storage.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { Metrics } from '../../kernel/metrics/metrics.ts';
@@ -106,7 +107,7 @@ export class PortService {
       'the ports did not reach the desired state in time',
       async (both) => {
         const all = [...bySwitch].map(([name, ports]) => this.#worker(name).settle(ports));
-        const results = await abortable(Promise.allSettled(all), both);
+        const results = await orAborted(Promise.allSettled(all), both);
         const failed = results.find((result) => result.status === 'rejected');
         if (failed) throw failed.reason;
         return results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
@@ -141,7 +142,7 @@ export class PortService {
       await this.#within(
         names,
         'the ports could not be read in time',
-        (both) => abortable(Promise.all(names.map(read)), both),
+        (both) => orAborted(Promise.all(names.map(read)), both),
         signal,
       ),
     );
@@ -255,14 +256,4 @@ export class PortService {
 
 function plannedRecord(machineId: MachineId, wish: PortWish): PortRecord {
   return { ...wish, machineId, desiredVersion: 0, observed: null, observedVersion: 0, observedAt: null };
-}
-
-/** The batch itself goes on when its waiter gives up: it belongs to others too. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -10,6 +10,7 @@ import type { DeviceRequest } from '../../core/storage/instance-records.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
 import type { Instances } from '../instances/instances.ts';
@@ -133,12 +134,3 @@ export class FarPower {
 
 const prefix = 'machine:';
 const leaseOf = (id: MachineId): string => `${prefix}${id}`;
-
-function orAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}

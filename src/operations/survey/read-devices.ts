@@ -12,6 +12,7 @@ import type { CodedError } from '../../../plugin-api/index.ts';
 import type { Machine, MachineId } from '../../core/machine/machine.ts';
 import type { PortPlace, Switch } from '../../core/rack/wiring.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { Semaphore } from '../../kernel/concurrency/semaphore.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
 import type { StoredState } from './stored-state.ts';
@@ -145,18 +146,4 @@ async function readSwitch(at: Switch, options: ReadDevicesOptions): Promise<Swit
     if (signal?.aborted) throw signal.reason;
     return { error: asCodedError(thrown) };
   }
-}
-
-/** A reading that others share goes on when its waiter gives up. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) {
-      onAbort();
-      work.catch(() => undefined);
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -4,6 +4,7 @@ import { parseScope } from '../../core/access/scope.ts';
 import { connectedPorts } from '../../core/rack/wiring.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
+import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Timings } from '../timings.ts';
 import { deviceFindings, storedFindings } from './compare.ts';
@@ -159,13 +160,4 @@ function folded(findings: readonly Finding[]): readonly Finding[] {
     return { ...one, what: `${one.what}; in quarantine for it, with the machines that depend on it` };
   });
   return [...named, ...[...withheld.values()].filter((one) => !told.has(one))];
-}
-
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return Promise.race([
-    work,
-    new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    }),
-  ]);
 }

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createSocket } from 'node:dgram';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freeUdpPort } from '../../support/free-port.ts';
 
 const folder = fileURLToPath(new URL('./', import.meta.url));
 
@@ -19,7 +19,7 @@ export async function startSimulator(
   configuration: readonly string[] = [],
 ): Promise<Simulator> {
   const dir = mkdtempSync(join(tmpdir(), 'csbm-ipmi-sim-'));
-  const port = await freePort();
+  const port = await freeUdpPort();
   mkdirSync(join(dir, 'state'));
   const lan = readFileSync(join(folder, 'lan.conf'), 'utf8')
     .replace('@PORT@', String(port))
@@ -40,13 +40,4 @@ export async function startSimulator(
       rmSync(dir, { recursive: true });
     },
   };
-}
-
-/** A UDP port that was free a moment ago: ipmi_sim cannot choose one itself. */
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
 }
