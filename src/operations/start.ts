@@ -147,8 +147,7 @@ function claimMachine(): Step<StartContext> {
           where: machine.hostname,
         });
       if (!claim) {
-        await refuseWithheld(tx, machine);
-        await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
+        await refuseNewClaim(tx, run, machine);
         const claimed = {
           machineId: machine.id,
           holder: input.holder ?? 'instance',
@@ -167,9 +166,7 @@ function claimMachine(): Step<StartContext> {
       const machine = await run.machine();
       refuseUnready(machine);
       await run.world.storage.run(async (tx) => {
-        if (await tx.claims.find(machine.id)) return;
-        await refuseWithheld(tx, machine);
-        await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
+        if (!(await tx.claims.find(machine.id))) await refuseNewClaim(tx, run, machine);
       });
       return [`claim ${machine.hostname} for ${inputOf(run).externalId}`];
     },
@@ -290,6 +287,12 @@ async function deployOrder(run: Run): Promise<PhaseOrder> {
     disks: machine.disks,
     tags: inputOf(run).tags ?? [],
   };
+}
+
+/** What keeps a machine that nobody holds from being claimed. */
+async function refuseNewClaim(tx: Tx, run: Run, machine: Machine): Promise<void> {
+  await refuseWithheld(tx, machine);
+  await refuseDoor(tx, machine, isForUser(run) ? 'maas' : 'cloudstack');
 }
 
 function dropClaim(tx: Tx, run: Run): Promise<void> {

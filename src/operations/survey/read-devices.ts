@@ -2,19 +2,19 @@ import {
   DeviceError,
   milliseconds,
   type Clock,
+  type CodedError,
   type Duration,
   type ObservedSwitch,
   type PortId,
   type PowerState,
 } from '../../../plugin-api/index.ts';
-import { describeMachine } from './describe-machine.ts';
-import type { CodedError } from '../../../plugin-api/index.ts';
 import type { Machine, MachineId } from '../../core/machine/machine.ts';
 import type { PortPlace, Switch } from '../../core/rack/wiring.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
 import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { Semaphore } from '../../kernel/concurrency/semaphore.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
+import { describeMachine } from './describe-machine.ts';
 import type { StoredState } from './stored-state.ts';
 
 /** What a BMC said; `busy` = a command had it all the time, so nothing can be said. */
