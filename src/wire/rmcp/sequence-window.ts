@@ -5,6 +5,12 @@ export function nextSequence(sequence: number): number {
   return sequence >= span - 1 ? 1 : sequence + 1;
 }
 
+/** Whether a packet was sent after another of its session; numbers start again after 2^32 - 1. */
+export function isNewer(sequence: number, than: number): boolean {
+  const ahead = (sequence - than + span) % span;
+  return ahead > 0 && ahead < span / 2;
+}
+
 export interface WindowSize {
   /** How far ahead of the highest number seen a packet may be. */
   readonly ahead: number;

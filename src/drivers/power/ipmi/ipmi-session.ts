@@ -78,15 +78,15 @@ export class IpmiSession {
     this.#channel.tell(this.#seal(payload, payloadType.sol));
   }
 
-  /** Hands every Serial over LAN payload of this session to `hear`. */
-  onSol(hear: (payload: Buffer) => void): void {
+  /** Hands every Serial over LAN payload of this session to `hear`, with its session sequence number. */
+  onSol(hear: (payload: Buffer, sequence: number) => void): void {
     this.#channel.listen((bytes) => {
       const { messageClass, body } = decodeRmcp(bytes);
       if (messageClass !== rmcpClass.ipmi || body[0] !== authTypeRmcpPlus || body.length < 6) return false;
       if ((body[1]! & 0x3f) !== payloadType.sol || body.readUInt32LE(2) !== this.#secrets.clientId)
         return false;
       const packet = unsealPacket(this.#secrets.keys, body);
-      if (this.#window.accept(packet.sequence)) hear(packet.payload);
+      if (this.#window.accept(packet.sequence)) hear(packet.payload, packet.sequence);
       return true;
     });
   }

@@ -71,7 +71,7 @@ export async function openConsole(
           where: place(target),
         }),
       );
-    session.onSol((payload) => console.hear(decodeSolPacket(payload)));
+    session.onSol((payload, sequence) => console.hear(decodeSolPacket(payload), sequence));
     return console;
   } catch (error) {
     await connection.leave();

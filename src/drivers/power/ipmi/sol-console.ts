@@ -16,6 +16,7 @@ import {
   solStatus,
   type SolPacket,
 } from '../../../wire/rmcp/sol-packet.ts';
+import { isNewer } from '../../../wire/rmcp/sequence-window.ts';
 import type { SolActivation } from '../../../wire/rmcp/command/sol-payload.ts';
 import { place } from './ipmi-errors.ts';
 import { OutputQueue } from './output-queue.ts';
@@ -57,6 +58,11 @@ export class SolConsole implements BmcConsole {
   #sequence = 0;
   #received = 0;
   #receivedLength = 0;
+  /**
+   * The session sequence number of the last output. A packet's own number (1 to 15) tells a repetition only from the packet
+   * right before it; one that the network held back is older than what came meanwhile, and was acknowledged long ago.
+   */
+  #newest = 0;
   #outstanding: Outstanding | null = null;
   #broken: CodedError | null = null;
   #closed = false;
@@ -86,12 +92,15 @@ export class SolConsole implements BmcConsole {
     await this.#parts.leave(this.#broken === null);
   }
 
-  /** Takes a packet of the BMC. */
-  hear(packet: SolPacket): void {
+  /** Takes a packet of the BMC; `order` = the session sequence number it came with. */
+  hear(packet: SolPacket, order: number): void {
     if (this.#closed || this.#broken) return;
     const waiting = this.#outstanding;
     if (waiting && packet.acknowledged === waiting.sequence) waiting.settle(packet);
-    if (packet.sequence !== 0) this.#take(packet);
+    if (packet.sequence !== 0 && isNewer(order, this.#newest)) {
+      this.#newest = order;
+      this.#take(packet);
+    }
     if ((packet.flags & solStatus.deactivated) !== 0)
       this.fail(
         this.#error(
