@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SOURCES := $(shell find src plugin-api rack-config migrations lab -type f -name '*.ts' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check lint format types laws test test-demo test-mysql chaos bench fuzz docs demo demo-stop adapter ramdisk image-tiny e2e clean
+.PHONY: help build check lint format types laws test test-demo test-mysql chaos chaos-mutants bench fuzz docs demo demo-stop adapter ramdisk image-tiny e2e clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,12 +46,15 @@ test-mysql: build ## run the tests of the storage, and a choice of others, on De
 	node --import tsx test/support/with-mariadb.ts mocha \
 	  'test/store/*-store.test.ts' test/store/machine-lookups.test.ts test/store/small-stores.test.ts test/store/keys.test.ts test/store/migrations.test.ts \
 	  test/store/unit-of-work.test.ts 'test/store/mariadb/*.test.ts' 'test/instances/*.test.ts' test/operations/access/access.test.ts \
-	  'test/operations/networks/*.test.ts' 'test/operations/reconcile/*.test.ts' test/regressions/a-refusal-of-an-earlier-run-is-forgotten.test.ts \
+	  'test/operations/networks/*.test.ts' 'test/operations/reconcile/*.test.ts' test/operations/quarantine/device-watch.test.ts test/regressions/a-refusal-of-an-earlier-run-is-forgotten.test.ts \
 	  test/scenario/law.test.ts test/scenario/crash.test.ts
 
 # Faults and kills, drawn from a seed that repeats them; a choice of runs is part of `make test`. docs/chaos.md
-chaos: build ## the real service against failing devices and kill -9 (SEED=n repeats one; RUNS=n, MINUTES=n, ENGINE=maas, STORE=mariadb)
+chaos: build ## the real service against failing devices and kill -9 (SEED=n repeats one; RUNS=n, MINUTES=n, ENGINE=maas, STORE=mariadb, INSTANCES=n)
 	@node --import tsx test/chaos/main.ts
+
+chaos-mutants: build ## services that are broken on purpose, each of which chaos must notice (MUTANT=part of a name, RUNS=n each)
+	@node --import tsx test/chaos/mutants/main.ts
 
 # Never part of `make test`: it measures, for minutes, and wants the machine to itself. docs/bench.md
 bench: build ## measure against the field's own programs (ONLY=name, JSON=1, STRICT=1)

@@ -7,6 +7,7 @@ import { Instances } from './0006-instances.ts';
 import { Quarantine } from './0007-quarantine.ts';
 import { Timeline } from './0008-timeline.ts';
 import { History } from './0009-history.ts';
+import { Counts } from './0010-counts.ts';
 
 /** Every migration, in order: named one by one, because what is found by a file pattern depends on how the service was built. */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   Quarantine,
   Timeline,
   History,
+  Counts,
 ] as const;

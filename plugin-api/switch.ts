@@ -105,8 +105,6 @@ export interface SwitchType {
 
 export interface SwitchDriver {
   readonly type: string;
-  /** How many sessions a switch of this type bears at once. */
-  readonly maxSessions: number;
   /** Opens a session: connects, logs in, enters privileged mode. @throws DeviceError `switch.*` */
   open(target: SwitchTarget, signal?: AbortSignal): Promise<SwitchSession>;
   /** Ordered steps from what was read to what is wanted; pure. Nothing to do = empty. @throws DeviceError for ports that must not be touched. */

@@ -106,6 +106,9 @@ export class ServiceProcess {
   }
 }
 
+/** A service that somebody started. */
+export type RunningService = Pick<ServiceProcess, 'adminUrl' | 'bootUrl' | 'maasUrl' | 'exited' | 'stop'>;
+
 export interface ServiceProcessOptions {
   readonly configFile: string;
   readonly logFile: string;

@@ -12,7 +12,7 @@ import {
 } from '../management-server/lab-management-server.ts';
 import type { LabInstance, LabNic } from '../management-server/commands.ts';
 import { AdminClient } from './admin-client.ts';
-import { ServiceProcess, type ServiceProcessOptions } from './service-process.ts';
+import { ServiceProcess, type RunningService, type ServiceProcessOptions } from './service-process.ts';
 import { Upstream } from './upstream.ts';
 
 export interface StageOptions {
@@ -38,6 +38,8 @@ export interface StageOptions {
   readonly cloudLog?: (line: string) => void;
   /** Machines that stand in no CloudStack, and the MAAS API for those who ask for them; more settings of its section. */
   readonly maas?: Readonly<Record<string, unknown>>;
+  /** Machines that stand in no CloudStack; default all where there is the MAAS API, else none. */
+  readonly outside?: readonly string[];
   /** The machines are installed by an upstream MAAS, a second service on the floor, instead of by the service itself. */
   readonly upstream?: {
     /** The address under which the service reaches it, where something stands between. */
@@ -48,9 +50,6 @@ export interface StageOptions {
   /** How the service is started; default a process of its own. */
   readonly launch?: (options: ServiceProcessOptions) => Promise<RunningService>;
 }
-
-/** A service that somebody started. */
-export type RunningService = Pick<ServiceProcess, 'adminUrl' | 'bootUrl' | 'maasUrl' | 'exited' | 'stop'>;
 
 function cloudOptions({ pingInterval, speed = 20, cloudLog }: StageOptions): LabManagementServerOptions {
   return {
@@ -179,7 +178,7 @@ export class Stage {
   /** Uploads the rack config and the image, enrols every machine and commissions it, so many at once. */
   async furnish(grade: 'quick' | 'full' = 'full', atOnce = this.floor.machines.length): Promise<void> {
     await this.admin.call('PUT', '/rack-config', this.floor.rackConfig());
-    if (!this.#upstream) await this.#addImage();
+    if (!this.#upstream) await this.addImage();
     const names = this.floor.machines.map(({ machine }) => machine.name);
     const lane = new Semaphore(atOnce);
     await Promise.all(names.map((name) => lane.run(() => this.enrol(name))));
@@ -190,7 +189,8 @@ export class Stage {
     );
   }
 
-  async #addImage(): Promise<void> {
+  /** Uploads the image that instances ask for. */
+  async addImage(): Promise<void> {
     const raw = makeLabImage({
       name: 'lab-linux',
       canBond: true,
@@ -235,10 +235,15 @@ export class Stage {
       macs: machine.nics.map((nic) => nic.mac),
       bmc: { ...bmcAddress, username: this.floor.username, password: this.floor.password },
       ...(this.#upstream && { engine: 'maas' }),
-      ...(!this.#options.maas && {
+      ...(this.#inCloud(name) && {
         cloudPlace: { cloud: 'cloudstack', zone: 'zone-1', pod: 'pod-1', cluster: '1' },
       }),
     });
+  }
+
+  #inCloud(name: string): boolean {
+    const { maas, outside } = this.#options;
+    return outside ? !outside.includes(name) : !maas;
   }
 
   /** Of the MAAS API, as its clients are given it. */

@@ -4,8 +4,7 @@ import { gzipSync } from 'node:zlib';
 import type { LabFloor } from '../floor/index.ts';
 import { makeLabImage } from '../machine/index.ts';
 import { AdminClient } from './admin-client.ts';
-import type { ServiceProcessOptions } from './service-process.ts';
-import type { RunningService } from './stage.ts';
+import type { RunningService, ServiceProcessOptions } from './service-process.ts';
 
 export interface UpstreamOptions {
   readonly directory: string;

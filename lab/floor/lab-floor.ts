@@ -28,8 +28,9 @@ export interface LabFloorOptions {
   readonly machines?: number;
   /** Default 2: NIC n is cabled to switch n. */
   readonly nicsPerMachine?: number;
-  /** So many machines are cabled to two switches, the next ones to the next two; default all to the same. */
-  readonly machinesPerPair?: number;
+  /** Numbers of the first machine and of the first switch: one floor of several that one service knows; default 1. */
+  readonly firstMachine?: number;
+  readonly firstSwitch?: number;
   /** Tenant networks of the virtual router; default two tenants, VLANs 200 and 300. */
   readonly networks?: readonly TenantNetwork[];
   /** Where machines boot: an explicit VLAN (default 100), or the switches' default VLAN. */
@@ -281,9 +282,9 @@ function switchOptions(n: number, options: LabFloorOptions, password: string): L
     ...(park === 'shut' ? {} : { [park.vlan]: 'park' }),
   };
   return {
-    name: `tor-${n}`,
+    name: `tor-${(options.firstSwitch ?? 1) + n - 1}`,
     ports: [
-      `Te 1/1-1/${Math.max(8, portNumber(machinesOfPair(options), (options.nicsPerMachine ?? 2) - 1, options))}`,
+      `Te 1/1-1/${Math.max(8, portNumber(options.machines ?? 4, (options.nicsPerMachine ?? 2) - 1, options))}`,
     ],
     uplinks: uplinksOf(n - 1, options.switches ?? 2),
     ...(provisioning === 'default-vlan' ? {} : { uplinkVlans: [provisioning.vlan] }),
@@ -301,19 +302,20 @@ function machineOptions(
   switches: readonly LabSwitch[],
   options: LabFloorOptions,
 ): LabMachineOptions {
-  const name = `server-${n}`;
-  const hex = n.toString(16).padStart(4, '0');
+  const number = (options.firstMachine ?? 1) + n - 1;
+  const name = `server-${number}`;
+  const hex = number.toString(16).padStart(4, '0');
   const mac = (nic: number): Mac => parseMac(`52540a${nic.toString(16).padStart(2, '0')}${hex}`);
   return {
     name,
-    uuid: `4c4c4544-0000-4000-8000-${n.toString(16).padStart(12, '0')}`,
-    serial: `LAB${n.toString().padStart(5, '0')}`,
+    uuid: `4c4c4544-0000-4000-8000-${number.toString(16).padStart(12, '0')}`,
+    serial: `LAB${number.toString().padStart(5, '0')}`,
     firmware: 'legacy',
     nics: Array.from({ length: options.nicsPerMachine ?? 2 }, (_, nic) => ({
       name: `eth${nic}`,
       mac: mac(nic),
       place: {
-        switch: switchOf(n, nic, switches, options).name,
+        switch: switches[nic % switches.length]!.name,
         port: `TenGigabitEthernet 1/${portNumber(n, nic, options)}`,
       },
     })),
@@ -324,25 +326,9 @@ function machineOptions(
   };
 }
 
-function switchOf(
-  n: number,
-  nic: number,
-  switches: readonly LabSwitch[],
-  { machinesPerPair }: LabFloorOptions,
-): LabSwitch {
-  if (machinesPerPair === undefined) return switches[nic % switches.length]!;
-  return switches[2 * Math.floor((n - 1) / machinesPerPair) + (nic % 2)]!;
-}
-
-function machinesOfPair({ machines = 4, machinesPerPair = machines }: LabFloorOptions): number {
-  return Math.min(machines, machinesPerPair);
-}
-
-/** Of NIC `nic` of machine `n`: NICs beyond the number of its switches take a further block of ports. */
+/** Of NIC `nic` of machine `n`: NICs beyond the number of switches take a further block of ports. */
 function portNumber(n: number, nic: number, options: LabFloorOptions): number {
-  const count = machinesOfPair(options);
-  const switches = options.machinesPerPair === undefined ? (options.switches ?? 2) : 2;
-  return ((n - 1) % count) + 1 + Math.floor(nic / switches) * count;
+  return n + Math.floor(nic / (options.switches ?? 2)) * (options.machines ?? 4);
 }
 
 /** The switch's own state, read again only after a change of it: floods look at every port. */

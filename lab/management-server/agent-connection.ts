@@ -8,7 +8,7 @@ import { commandBase } from '../../src/wire/cloudstack/message/command-base.ts';
 import type { LabCommand } from './commands.ts';
 
 /** Java writes UTF-8 as it is. */
-export const serverStyle: GsonStyle = { nonAscii: 'utf8' };
+const serverStyle: GsonStyle = { nonAscii: 'utf8' };
 
 export interface SendOptions {
   /** Seconds, written into each command's `wait`; also how long the server waits for the answers when `timeout` is not given. */

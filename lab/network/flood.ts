@@ -16,7 +16,7 @@ export interface Flood {
 }
 
 /** The VLAN that a frame belongs to once inside, or why the port does not take it. */
-export function ingress(port: PortMembership | null, tag: Tag): { vlan: number } | { drop: string } {
+function ingress(port: PortMembership | null, tag: Tag): { vlan: number } | { drop: string } {
   if (!port) return { drop: 'no such port' };
   if (!port.up) return { drop: 'port is shut' };
   if (tag === null)
@@ -25,7 +25,7 @@ export function ingress(port: PortMembership | null, tag: Tag): { vlan: number }
 }
 
 /** The tag with which a VLAN leaves by a port, or why it does not. */
-export function egress(port: PortMembership | null, vlan: number): { tag: Tag } | { drop: string } {
+function egress(port: PortMembership | null, vlan: number): { tag: Tag } | { drop: string } {
   if (!port) return { drop: 'no such port' };
   if (!port.up) return { drop: 'port is shut' };
   if (port.native === vlan) return { tag: null };

@@ -4,6 +4,8 @@ import type { Os9Model } from './os9-model.ts';
 export type Behaviour =
   /** The command is not run; the text is what the switch says, as it stands. */
   | { readonly do: 'refuse'; readonly text: string }
+  /** The command is not run, and the switch says nothing about it. */
+  | { readonly do: 'ignore' }
   /** The connection breaks without a word, before or after the command took effect. */
   | { readonly do: 'disconnect'; readonly when: 'before' | 'after' }
   /** Neither output nor prompt ever comes, before or after the command took effect. */
@@ -19,10 +21,13 @@ export type Behaviour =
   | { readonly do: 'reload'; readonly when: 'before' | 'after'; readonly newHostKey?: boolean }
   /** The host name, and with it the prompt, changes before the command. */
   | { readonly do: 'hostname'; readonly name: string }
-  /** Lines of their own, such as log messages, before or within the output, or (`after`) behind the next prompt. */
+  /**
+   * Lines of their own, such as log messages, before or within the output, or (`after`) behind the next prompt, which is drawn
+   * again; or on its line and without that, as recorded of an S4048-ON.
+   */
   | {
       readonly do: 'noise';
-      readonly where: 'before' | 'within' | 'after';
+      readonly where: 'before' | 'within' | 'after' | 'on the prompt';
       readonly lines: readonly string[];
     };
 

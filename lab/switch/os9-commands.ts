@@ -27,8 +27,16 @@ export interface Command extends CommandPattern {
 
 /** The commands that a mode understands; interface modes understand those of configuration mode as well. */
 export function commandsOf(mode: Mode, knobs: Os9Knobs): readonly Command[] {
-  const commands = byMode[mode.kind];
-  return knobs.terminalWidth ? commands : commands.filter((one) => one !== terminalWidth);
+  const through = knobs.subModes === 'through configuration mode' && isSubMode(mode);
+  return byMode[mode.kind].filter(
+    (one) =>
+      (knobs.terminalWidth || one !== terminalWidth) &&
+      (!through || !/^(?:no )?interface /.test(one.pattern)),
+  );
+}
+
+function isSubMode({ kind }: Mode): boolean {
+  return kind === 'vlan' || kind === 'port' || kind === 'lacp';
 }
 
 type Edit = (cli: Os9Cli, values: readonly string[]) => void;
@@ -128,7 +136,12 @@ const showConfigurations: Command[] = [
   tell('show running-config', ({ model }) => showConfiguration(model, model.running)),
   tell('show startup-config', ({ model }) => showConfiguration(model, model.startup)),
   tell('show running-config interface', ({ model }) => [
-    ...model.portNames.flatMap((port) => ['!', ...portConfiguration(model.running, port)]),
+    ...model.portNames.flatMap((name) => [
+      '!',
+      ...(name.startsWith('Port-channel ')
+        ? lagConfiguration(model, model.running, name)
+        : portConfiguration(model.running, name)),
+    ]),
     ...model.vlanIds.flatMap((id) => ['!', ...vlanConfiguration(model, model.running, id)]),
   ]),
   tell('show running-config interface vlan <vlan>', ({ model }, [id]) => {
@@ -328,8 +341,10 @@ function vlanIds(cli: Os9Cli): readonly number[] {
 /** Applies one edit to every port of the list in every VLAN of the mode. */
 function membership(edit: (cli: Os9Cli, id: number, port: PortName) => void): Edit {
   return (cli, [text]) => {
+    const ports = portList(text!)!;
+    if (ports.length > 1 && !cli.model.knobs.listsTaken) throw new Os9Refusal('Invalid input at "^" marker.');
     const work = (): void => {
-      for (const id of vlanIds(cli)) for (const port of portList(text!)!) edit(cli, id, knownPort(cli, port));
+      for (const id of vlanIds(cli)) for (const port of ports) edit(cli, id, knownPort(cli, port));
     };
     if (cli.model.knobs.refusedList === 'atomic') cli.model.atomically(work);
     else work();

@@ -20,6 +20,10 @@ export interface Os9Knobs {
   readonly newVlan: 'shutdown' | 'no shutdown';
   /** A port list of which one port is refused: the ports before it stay done, or nothing is done. */
   readonly refusedList: 'partial' | 'atomic';
+  /** Whether `tagged` and `untagged` take a list of ports, as the manuals and Dell's os9_vlan role have it. */
+  readonly listsTaken: boolean;
+  /** `interface ...` within the sub-mode of another one, as Dell's roles send it; or from configuration mode only. */
+  readonly subModes: 'follow each other' | 'through configuration mode';
   readonly rangeGrammar: RangeGrammar;
   /** Long port lists in `show vlan`: broken into lines of at most 80 columns, or left on one line. */
   readonly portLists: 'wrapped' | 'one line';
@@ -52,6 +56,8 @@ export const defaultKnobs: Os9Knobs = {
   vlanShutdown: 'routing',
   newVlan: 'shutdown',
   refusedList: 'partial',
+  listsTaken: true,
+  subModes: 'follow each other',
   rangeGrammar: 'new',
   portLists: 'wrapped',
   memberOrder: 'tagged first',

@@ -125,9 +125,8 @@ export class Os9Model {
   linkUp(port: PortName): boolean {
     const config = this.#running.ports.get(port);
     if (!config || config.shutdown || this.#offline) return false;
-    const members = this.lagMembers(port);
     return port.startsWith('Port-channel ')
-      ? members.some((member) => this.linkUp(member))
+      ? this.lagMembers(port).some((member) => this.linkUp(member))
       : !this.#unplugged.has(port);
   }
 

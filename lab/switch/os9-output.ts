@@ -163,9 +163,9 @@ export function showInterfacesDescription(model: Os9Model): string[] {
   ];
 }
 
-/** `show interfaces PORT`, the first lines of it. */
+/** `show interfaces PORT`, the first lines of it, after a recording of a LAG member. */
 export function showInterface(model: Os9Model, port: PortName): string[] {
-  const { shutdown, description, hybrid, switchport } = model.port(port)!;
+  const { shutdown, description, hybrid, switchport, lag } = model.port(port)!;
   const up = model.linkUp(port);
   return [
     up
@@ -173,6 +173,7 @@ export function showInterface(model: Os9Model, port: PortName): string[] {
       : shutdown
         ? `${port} is administratively down, line protocol is down`
         : `${port} is down, line protocol is down(not connect)`,
+    ...(lag === null ? [] : [`Port is part of ${lag}`]),
     ...(description === '' ? [] : [`Description: ${description}`]),
     'Hardware is DellEth, address is 02:00:00:00:00:01',
     'Internet address is not set',

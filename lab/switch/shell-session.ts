@@ -62,15 +62,16 @@ class Shell {
       this.#options.end('goodbye');
       return;
     }
-    let later: readonly string[] = [];
+    let later: Later = { after: [], 'on the prompt': [] };
     while (!this.#over()) {
       const { prompt } = this.#cli;
       output.prompt(prompt);
-      if (later.length > 0) {
-        output.text(`\r\n${later.map((line) => `${line}\r\n`).join('')}`);
+      if (later.after.length > 0) {
+        output.text(`\r\n${later.after.map((line) => `${line}\r\n`).join('')}`);
         output.prompt(prompt);
-        later = [];
       }
+      for (const line of later['on the prompt']) output.text(`${line}\r\n`);
+      later = { after: [], 'on the prompt': [] };
       const typed = await editor.readLine(terminal, prompt.length, columns());
       if (typed.kind === 'closed') return;
       if (typed.kind === 'end' && this.#cli.configuring) this.#cli.leaveConfiguration();
@@ -97,7 +98,7 @@ class Shell {
   }
 
   /** Runs one line; gives the lines to throw in behind the next prompt, or `over` when there is none. */
-  async #command(text: string): Promise<readonly string[] | 'over'> {
+  async #command(text: string): Promise<Later | 'over'> {
     const { clock, behaviours, transcript } = this.#around;
     const { signal, id } = this.#options;
     const expanded = this.#cli.expand(text);
@@ -110,7 +111,11 @@ class Shell {
 
     const denial = striking.map(denialOf).find((words) => words !== null) ?? null;
     const reply: Reply =
-      denial === null ? this.#cli.execute(text) : this.#cli.refuse(new Os9Refusal(denial, true));
+      denial !== null
+        ? this.#cli.refuse(new Os9Refusal(denial, true))
+        : striking.some(({ do: what }) => what === 'ignore')
+          ? { lines: [], refused: false }
+          : this.#cli.execute(text);
     if (text.trim() !== '')
       transcript.command({
         session: id,
@@ -124,7 +129,7 @@ class Shell {
     if (this.#over()) return 'over';
     const noise = this.#noise(striking);
     if (!(await this.#answer(reply, noise))) return 'over';
-    return noise.after;
+    return noise;
   }
 
   /** Prints a reply and asks its questions; false when the session is over. */
@@ -204,6 +209,7 @@ class Shell {
         model.edit('admin', (running) => (running.hostname = behaviour.name));
         return;
       case 'refuse':
+      case 'ignore':
       case 'fail-save':
       case 'noise':
         return;
@@ -240,15 +246,19 @@ class Shell {
       striking.flatMap((behaviour) =>
         heard && behaviour.do === 'noise' && behaviour.where === where ? [...behaviour.lines] : [],
       );
-    return { before: at('before'), within: at('within'), after: at('after') };
+    return {
+      before: at('before'),
+      within: at('within'),
+      after: at('after'),
+      'on the prompt': at('on the prompt'),
+    };
   }
 }
 
-interface Noise {
-  readonly before: readonly string[];
-  readonly within: readonly string[];
-  readonly after: readonly string[];
-}
+type Noise = Readonly<Record<Extract<Behaviour, { do: 'noise' }>['where'], readonly string[]>>;
+
+/** What is thrown in behind the next prompt. */
+type Later = Pick<Noise, 'after' | 'on the prompt'>;
 
 function denialOf(behaviour: Behaviour): string | null {
   if (behaviour.do === 'refuse') return behaviour.text;

@@ -111,6 +111,7 @@ export class AdminClient {
   }
 
   async #send(method: string, path: string, { body, text, signal }: CallOptions): Promise<IncomingMessage> {
+    refuseOtherAddress(path);
     const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
     let response: IncomingMessage;
     try {
@@ -146,6 +147,17 @@ export class AdminClient {
   #unreachable(what: string, said: string, cause?: unknown): ServiceError {
     return new ServiceError({ code: 'service.unreachable', what, where: this.url, said, cause });
   }
+}
+
+/** A name that is empty, as from a variable that is not set, or is one of the dots that URLs resolve, would make another address. */
+function refuseOtherAddress(path: string): void {
+  const parts = path.split('?', 1)[0]!.split('/').slice(1);
+  if (!parts.some((part) => part === '' || part === '.' || part === '..')) return;
+  throw new ServiceError({
+    code: 'cli.usage',
+    what: 'a name is empty, or consists of dots',
+    remedy: 'say the name of what is meant; the verb with list shows what there is',
+  });
 }
 
 function errorOf(body: string): (ErrorParts & { readonly problems?: JsonValue }) | null {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
+import { packageVersion } from '../kernel/version/package-version.ts';
 import type { Terminal } from './terminal.ts';
-import { version } from './version.ts';
 
 interface Verb {
   readonly name: string;
@@ -156,7 +156,7 @@ export async function csbmProgram(terminal: Terminal, args?: readonly string[]):
     .description(
       'CloudStack-compatible bare metal: starts instances on physical servers, takes the servers back erased',
     )
-    .version(version(), '-V, --version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .helpCommand('help [verb]', 'explain a verb');
   const operands = args?.filter((arg) => !arg.startsWith('-'));
   const asked = operands?.[0] === 'help' ? operands[1] : operands?.[0];

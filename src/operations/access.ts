@@ -182,8 +182,14 @@ export class Access {
     const passwordHash = password && (await hashNewPassword(password));
     const now = this.#clock.now();
     const expiresAt = lifetime === null ? null : now + lifetime;
-    await this.#storage.run((tx) =>
-      tx.principals.insert({
+    await this.#storage.run(async (tx) => {
+      const known = await tx.principals.findByName(name);
+      if (known)
+        throw new ServiceError({
+          code: 'access.exists',
+          what: `there ${known.revokedAt === null ? 'is' : 'was'} a principal "${name}" already`,
+        });
+      await tx.principals.insert({
         name,
         role,
         scope,
@@ -194,8 +200,8 @@ export class Access {
         lastUsedAt: null,
         email,
         passwordHash,
-      }),
-    );
+      });
+    });
     return expiresAt;
   }
 

@@ -126,7 +126,8 @@ export class Allocations {
   }
 
   /**
-   * Takes a machine back from its user: off, off the network, erased. Where nothing was deployed only the claim goes.
+   * Takes a machine back from its user: off, off the network, erased. Where nothing was deployed only the claim goes. One that nobody holds
+   * and whose erase failed is erased anew.
    * @throws ServiceError `machine.locked`, `claim.not-held`, `operation.erasing`, ...
    */
   async release(
@@ -135,14 +136,9 @@ export class Allocations {
     { grade }: { readonly grade?: EraseGrade } = {},
   ): Promise<Submitted> {
     const { machine, claim } = await this.#find(id, by);
+    if (!claim && machine.state === 'failed' && !machine.quarantine) return this.#erase(machine, by, grade);
     if (!claim) return { operation: null, already: `nobody holds ${machine.hostname}` };
-    const { locked } = await this.#world.storage.run((tx) => profileOf(tx, id));
-    if (locked)
-      throw new ServiceError({
-        code: 'machine.locked',
-        what: 'the machine is locked',
-        where: machine.hostname,
-      });
+    await this.#refuseLocked(machine);
     return this.#destroy(machine, claim, by, grade);
   }
 
@@ -199,10 +195,15 @@ export class Allocations {
     await this.#operations.cancel(active.id, by);
   }
 
-  /** Withholds a machine, and takes it back from its user. An administrator may withhold one that nobody holds. */
+  /**
+   * Withholds a machine, and takes it back from its user. An administrator may withhold one that nobody holds.
+   * @throws ServiceError `machine.locked`, `claim.not-held`, ...
+   */
   async markBroken(id: MachineId, by: Asker, comment: string): Promise<void> {
     const { machine, claim } = await this.#find(id, by);
     refuseStranger(by, machine, claim);
+    // Its disks would be erased.
+    if (claim) await this.#refuseLocked(machine);
     const error = new CodedError({
       code: 'machine.quarantined',
       retry: 'operator',
@@ -232,9 +233,19 @@ export class Allocations {
     const lifted = await new Machines(this.#world).lift(id, by);
     this.#world.events.emit('machine', { machineId: id });
     if (claim || lifted.state !== 'failed') return;
-    const { defaultGrade } = this.#operations;
-    const grade = defaultGrade === 'none' ? 'quick' : defaultGrade;
-    await this.#operations.submit({ kind: 'erase', machineId: id, requester: by, grade });
+    await this.#erase(machine, by);
+  }
+
+  /** An erase without a grade is none: quick is the least there is. */
+  #erase({ id }: Machine, by: Asker, asked: EraseGrade = this.#operations.defaultGrade): Promise<Submitted> {
+    const grade = asked === 'none' ? 'quick' : asked;
+    return this.#operations.submit({ kind: 'erase', machineId: id, requester: by, grade });
+  }
+
+  async #refuseLocked({ id, hostname }: Machine): Promise<void> {
+    const { locked } = await this.#world.storage.run((tx) => profileOf(tx, id));
+    if (locked)
+      throw new ServiceError({ code: 'machine.locked', what: 'the machine is locked', where: hostname });
   }
 
   #destroy(

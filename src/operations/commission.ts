@@ -1,10 +1,4 @@
-import {
-  DeviceError,
-  type EraseGrade,
-  type Inventory,
-  type JsonObject,
-  type PhaseProgress,
-} from '../../plugin-api/index.ts';
+import { DeviceError, type Inventory, type PhaseProgress } from '../../plugin-api/index.ts';
 import type { Machine } from '../core/machine/machine.ts';
 import { describePlace } from '../core/rack/wiring.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
@@ -15,11 +9,6 @@ import { enginePhase, orderId } from './steps/engine-phase.ts';
 import { erasePhase } from './steps/erase-phase.ts';
 import { backToProvisioning, provisioningWishes, settlePorts } from './steps/port-steps.ts';
 import { powerOff } from './steps/power-steps.ts';
-
-export interface CommissionInput extends JsonObject {
-  /** Erase after the inventory; `none` accepts the disks as they are, shown on the machine. */
-  readonly grade: EraseGrade;
-}
 
 /** From an enrolled machine to a ready one: BMC and wiring checked, inventory taken, disks erased. */
 export const commission: StepList = {

@@ -5,8 +5,8 @@ import { endClaim } from './claims.ts';
 import { done, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { isFenced, moveMachine, quarantine } from './machine-state.ts';
 import { erasePhase } from './steps/erase-phase.ts';
+import { tryOff } from './steps/off-or-fence.ts';
 import { fencePorts, parkWishes, provisioningWishes, settlePorts } from './steps/port-steps.ts';
-import { tryOff } from './steps/power-steps.ts';
 
 export interface DestroyInput extends JsonObject {
   readonly externalId: string;

@@ -1,13 +1,8 @@
-import type { EraseGrade, JsonObject } from '../../plugin-api/index.ts';
 import { done, type StepList } from './journal/step.ts';
 import { moveMachine, quarantine, readyAgain } from './machine-state.ts';
 import { erasePhase } from './steps/erase-phase.ts';
 import { provisioningWishes, settlePorts } from './steps/port-steps.ts';
 import { powerOff } from './steps/power-steps.ts';
-
-export interface EraseInput extends JsonObject {
-  readonly grade: Exclude<EraseGrade, 'none'>;
-}
 
 /** Erases a machine that nobody holds, so that it is ready again: after a failed Start, or because an operator asks. */
 export const erase: StepList = {

@@ -166,8 +166,8 @@ export class Machines {
 
   /**
    * Changes some of what an administrator says about a machine; what is not said stays.
-   * @throws ServiceError `machine.ambiguous` when the name or the BMC is another machine's; `access.scope` when the machine,
-   *   as it was or as it shall be, lies outside the asker's scope
+   * @throws ServiceError `machine.ambiguous` when the name or the BMC is another machine's; `operation.conflict` for another BMC while an
+   *   operation runs; `access.scope` when the machine, as it was or as it shall be, lies outside the asker's scope
    */
   async amend(id: MachineId, by: Asker, change: Amendment): Promise<Machine> {
     const machine = await this.#world.storage.run(async (tx) => {
@@ -183,6 +183,13 @@ export class Machines {
         throw new ServiceError({
           code: 'machine.ambiguous',
           what: `another machine has that name or BMC`,
+          where: known.hostname,
+        });
+      // What it found out of one BMC, that the machine is off for example, would be taken for true of another.
+      if (target && !isSameBmc(known.bmc, target) && (await tx.journal.active(id)))
+        throw new ServiceError({
+          code: 'operation.conflict',
+          what: 'an operation is running: its BMC stays until then',
           where: known.hostname,
         });
       const changed: Machine = {
@@ -344,6 +351,11 @@ export class Machines {
       return state && reportOf(claim, state);
     });
   }
+}
+
+/** Whether it is one and the same device, asked in the same way. */
+function isSameBmc(before: BmcRecord | null, { host, port, driver }: Amendment['bmc'] & object): boolean {
+  return before !== null && before.host === host && before.port === port && before.driver === driver;
 }
 
 /** The power of every instance on a machine, by CloudStack's own name. */

@@ -45,11 +45,25 @@ export type OperationRequest = {
   | { readonly kind: 'erase'; readonly grade: Exclude<EraseGrade, 'none'> }
 );
 
+type StartRequest = OperationRequest & { readonly kind: 'start' };
+
 export interface OperationsOptions {
   readonly defaultGrade: EraseGrade;
   /** Keeps everything from being done while the database is an older state than it was, and counts what begins. */
   readonly restore?: Pick<RestoreMode, 'closed' | 'refuse' | 'note'>;
   readonly hooks?: ExecutionHooks;
+}
+
+/** A command that a door answers, as its callers name it. */
+export interface AnsweredCommand {
+  readonly command: string;
+  readonly machineId: MachineId;
+  readonly requester: Asker;
+}
+
+export interface SaidAnswer {
+  readonly text: string;
+  readonly operationId?: string | null | undefined;
 }
 
 /** What a request came to. */
@@ -96,7 +110,9 @@ export class Operations {
     this.#restore = options.restore;
     this.#runner = new Runner(world, lists, options.hooks);
     world.events.on('operation', (operation) => {
-      if (operation.endedAt !== null) this.#eraseIfLeftDirty(operation.machineId);
+      const { endedAt, kind, state, machineId } = operation;
+      // A machine that was started is not left dirty: nothing to look for.
+      if (endedAt !== null && !(kind === 'start' && state === 'done')) this.#eraseIfLeftDirty(machineId);
     });
   }
 
@@ -204,9 +220,15 @@ export class Operations {
   async #judge(request: OperationRequest): Promise<Judged> {
     const { storage } = this.#world;
     for (;;) {
-      await this.#settleElsewhere(request);
-      const machine = await this.#machine(request.machineId);
-      const active = await storage.run((tx) => tx.journal.active(request.machineId));
+      const { machine, active, elsewhere } = await storage.run(async (tx) => ({
+        machine: await requireMachine(tx, request.machineId),
+        active: await tx.journal.active(request.machineId),
+        elsewhere: request.kind === 'start' ? await heldElsewhere(tx, request) : null,
+      }));
+      if (request.kind === 'start' && elsewhere) {
+        await this.#settleElsewhere(request, elsewhere);
+        continue;
+      }
       if (!active) {
         const begun = await this.#begin(machine, request);
         if (begun) return begun;
@@ -331,6 +353,40 @@ export class Operations {
     return plan;
   }
 
+  /**
+   * Does what a door does about a command for a machine, and tells the machine's timeline what the door answers.
+   * @param said of what `work` gave, or threw: the answer, and the operation that it is about (undefined = the active one); null = it is
+   *   none of the machine's
+   */
+  async answering<T>(
+    { command, machineId, requester }: AnsweredCommand,
+    work: () => Promise<T>,
+    said: (outcome: { readonly value: T } | { readonly thrown: unknown }) => SaidAnswer | null,
+  ): Promise<T> {
+    const { clock, timeline } = this.#world;
+    const began = clock.monotonic();
+    const tell = (answer: SaidAnswer | null): void => {
+      if (!answer) return;
+      timeline.note({
+        at: clock.now(),
+        machineId,
+        operationId: answer.operationId,
+        kind: 'answer',
+        text: `${command} answered: ${answer.text}`,
+        took: clock.monotonic() - began,
+        who: requesterOf(requester),
+      });
+    };
+    try {
+      const value = await work();
+      tell(said({ value }));
+      return value;
+    } catch (thrown) {
+      tell(said({ thrown }));
+      throw thrown;
+    }
+  }
+
   #note(request: OperationRequest, kind: 'command' | 'plan', text: string, operationId: string | null): void {
     const { subject } = contender(request);
     const of = subject === request.machineId ? '' : ` of ${subject}`;
@@ -387,7 +443,7 @@ export class Operations {
       if (begun.operation.leaseOwner === instances.id) {
         instances.machines.took(machine.id);
         this.#world.events.emit('operation', begun.operation);
-        this.#runner.launch(begun.operation);
+        this.#runner.launch(begun.operation, { isNew: true });
       }
     }
     if (released) this.#world.events.emit('machine', { machineId: machine.id });
@@ -544,11 +600,8 @@ export class Operations {
    * A Start of an instance that another machine holds waits until that one is proven free of it, or fenced (law 2). An
    * unfinished Start over there is cancelled: CloudStack has moved on.
    */
-  async #settleElsewhere(request: OperationRequest): Promise<void> {
-    if (request.kind !== 'start') return;
+  async #settleElsewhere(request: StartRequest, claim: Claim): Promise<void> {
     const { storage } = this.#world;
-    const claim = await storage.run((tx) => tx.claims.findByExternalId(request.externalId));
-    if (!claim || claim.machineId === request.machineId) return;
     const [active, holder] = await storage.run(
       async (tx) =>
         [await tx.journal.active(claim.machineId), await tx.machines.find(claim.machineId)] as const,
@@ -560,8 +613,8 @@ export class Operations {
       await this.#runner.ended(active.id);
     }
     await storage.run(async (tx) => {
-      const still = await tx.claims.findByExternalId(request.externalId);
-      if (!still || still.machineId === request.machineId) return;
+      const still = await heldElsewhere(tx, request);
+      if (!still) return;
       const holder = await tx.machines.find(still.machineId);
       if (holder?.quarantine?.fenced && (await isFenced(tx, still.machineId)))
         return endClaim(tx, still.machineId, still.externalId, this.#world.clock.now());
@@ -685,6 +738,12 @@ export class Operations {
   #machine(id: MachineId): Promise<Machine> {
     return this.#world.storage.run((tx) => requireMachine(tx, id));
   }
+}
+
+/** The claim of a Start's instance on another machine than the one asked for, or null. */
+async function heldElsewhere(tx: Tx, { externalId, machineId }: StartRequest): Promise<Claim | null> {
+  const claim = await tx.claims.findByExternalId(externalId);
+  return claim && claim.machineId !== machineId ? claim : null;
 }
 
 /** A user's claim that a Destroy can simply drop: nothing was written to the machine since it was clean. */

@@ -102,6 +102,9 @@ export class Pools {
       if (!known && inside.length === 0 && name !== defaultPool)
         throw new ServiceError({ code: 'request.not-found', what: `there is no pool "${name}"` });
       if (renamed !== name) await refuseTaken(tx, renamed);
+      // Machines of a pool that nobody has described would get rules that were made for others.
+      if (renamed !== name && (await tx.machines.places()).some(({ pool }) => pool === renamed))
+        throw poolExists(renamed);
       const pool = known ?? (await tx.pools.insert({ ...defaultPoolRules, name }));
       const stored = await tx.pools.update({ ...pool, ...checked(rules), name: renamed });
       if (renamed !== name)
@@ -163,8 +166,11 @@ export async function refuseDoor(
 }
 
 async function refuseTaken(tx: Tx, name: string): Promise<void> {
-  if (await tx.pools.find(name))
-    throw new ServiceError({ code: 'pool.exists', what: `there is a pool "${name}" already` });
+  if (await tx.pools.find(name)) throw poolExists(name);
+}
+
+function poolExists(name: string): ServiceError {
+  return new ServiceError({ code: 'pool.exists', what: `there is a pool "${name}" already` });
 }
 
 function refuseName(name: string): void {

@@ -1,10 +1,6 @@
-import type { Duration, JsonObject } from '../../plugin-api/index.ts';
+import type { Duration } from '../../plugin-api/index.ts';
 import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { bootDevice, powerOn } from './steps/power-steps.ts';
-
-export interface RebootInput extends JsonObject {
-  readonly externalId: string;
-}
 
 /** Reboot: power cycle if on, on if off; from the disk, confirmed on. */
 export const reboot: StepList = {

@@ -27,16 +27,9 @@ import {
   instanceNetwork,
   interfaceNetwork,
   type ResolvedNetwork,
+  type StartNic,
 } from './tenant-network.ts';
 import type { World } from './world.ts';
-
-/** A NIC as CloudStack's StartCommand describes it. */
-export interface StartNic extends JsonObject {
-  readonly mac: string;
-  readonly broadcastUri: string | null;
-  readonly defaultNic: boolean;
-  readonly deviceId: number;
-}
 
 /** What a Start is asked for. */
 export interface StartOrder {
@@ -386,6 +379,7 @@ function finish(what: 'installed' | 'running'): Step<StartContext> {
   return {
     name: 'finish',
     kind: 'checkable',
+    pure: true,
     run: async (run) =>
       done(`${(await run.machine()).hostname}: ${run.context.image} ${what} for ${inputOf(run).externalId}`, {
         commit: async (tx) => {

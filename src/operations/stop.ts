@@ -3,12 +3,6 @@ import { DeviceError } from '../../plugin-api/index.ts';
 import { done, type Step, type StepList } from './journal/step.ts';
 import { powerOff } from './steps/power-steps.ts';
 
-export interface StopInput extends JsonObject {
-  readonly externalId: string;
-  /** True = no ACPI request first. */
-  readonly force: boolean;
-}
-
 interface StopContext extends JsonObject {
   readonly off: boolean;
 }

@@ -1,4 +1,11 @@
-import { parseMac, type EngineImage, type Mac, type NicPlan, type VlanId } from '../../plugin-api/index.ts';
+import {
+  parseMac,
+  type EngineImage,
+  type JsonObject,
+  type Mac,
+  type NicPlan,
+  type VlanId,
+} from '../../plugin-api/index.ts';
 import type { Claim } from '../core/claim/claim.ts';
 import type { Deployment } from '../core/claim/deployment.ts';
 import type { Machine } from '../core/machine/machine.ts';
@@ -19,8 +26,15 @@ import { refuseForeignVlans } from './foreign-vlans.ts';
 import { bootNetwork, provisioningVlans } from './networks.ts';
 import { poolRules } from './pools.ts';
 import { profileOf } from './profiles.ts';
-import type { StartNic } from './start.ts';
 import type { World } from './world.ts';
+
+/** A NIC as CloudStack's StartCommand describes it. */
+export interface StartNic extends JsonObject {
+  readonly mac: string;
+  readonly broadcastUri: string | null;
+  readonly defaultNic: boolean;
+  readonly deviceId: number;
+}
 
 type Wired = ConnectedPort & { readonly at: Switch };
 

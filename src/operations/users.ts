@@ -2,7 +2,7 @@ import type { Clock, Secret } from '../../plugin-api/index.ts';
 import type { Asker, Principal, PrincipalRecord, Role } from '../core/access/principal.ts';
 import { authorise } from '../core/access/rights.ts';
 import { parseScope, wholeScope } from '../core/access/scope.ts';
-import type { Storage } from '../core/storage/storage.ts';
+import type { Storage, Tx } from '../core/storage/storage.ts';
 import { FailureLimit, type FailureLimitOptions } from '../kernel/concurrency/failure-limit.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { Throttled } from '../kernel/errors/throttled.ts';
@@ -55,7 +55,7 @@ export class Users {
   /**
    * Somebody without token. The name of one who was removed may be given again: nothing of the former one's
    * is left.
-   * @throws ServiceError `request.invalid`, `access.exists`
+   * @throws ServiceError `request.invalid`, `access.exists`, `access.in-use` while machines are held under the name
    */
   async create(
     { name, role, scope = wholeScope, email, password }: NewUser,
@@ -80,9 +80,12 @@ export class Users {
     };
     await this.#storage.run(async (tx) => {
       const known = await tx.principals.findByName(name);
-      if (!known) await tx.principals.insert(record);
-      else if (!(await tx.principals.reinstate(record)))
+      if (!known) return tx.principals.insert(record);
+      if (known.revokedAt !== null) await refuseHolder(tx, name, 'given again');
+      if (!(await tx.principals.reinstate(record)))
         throw new ServiceError({ code: 'access.exists', what: `there is a principal "${name}" already` });
+      // A revocation leaves them where they are, worth nothing: they must not be worth something again.
+      await deleteBelongings(tx, name);
     });
     return record;
   }
@@ -94,18 +97,9 @@ export class Users {
   async remove(name: string, by: Asker): Promise<void> {
     authorise(by, 'principal.manage');
     await this.#storage.run(async (tx) => {
-      const held = (await tx.claims.list()).filter(
-        (claim) => claim.holder === 'user' && claim.owner === name,
-      );
-      if (held.length > 0)
-        throw new ServiceError({
-          code: 'access.in-use',
-          what: `${name} cannot be removed: ${held.length} machine(s) are still allocated`,
-        });
+      await refuseHolder(tx, name, 'removed');
       await this.#access.revoke(name, by);
-      for (const key of await tx.apiKeys.ofPrincipal(name)) await tx.apiKeys.delete(key.tokenKey);
-      for (const kind of ['ssh-key', 'file'] as const)
-        for (const record of await tx.records.list(kind, name)) await tx.records.delete(kind, record.id);
+      await deleteBelongings(tx, name);
     });
   }
 
@@ -155,4 +149,21 @@ export class Users {
     this.#right.add(familiar);
     if (this.#right.size > rememberedLogins) this.#right.delete(this.#right.values().next().value!);
   }
+}
+
+/** @throws ServiceError `access.in-use` */
+async function refuseHolder(tx: Tx, name: string, what: string): Promise<void> {
+  const held = (await tx.claims.list()).filter((claim) => claim.holder === 'user' && claim.owner === name);
+  if (held.length > 0)
+    throw new ServiceError({
+      code: 'access.in-use',
+      what: `${name} cannot be ${what}: ${held.length} machine(s) are still allocated`,
+    });
+}
+
+/** What is worth something to whoever has the name: keys, SSH keys and files. */
+async function deleteBelongings(tx: Tx, name: string): Promise<void> {
+  for (const key of await tx.apiKeys.ofPrincipal(name)) await tx.apiKeys.delete(key.tokenKey);
+  for (const kind of ['ssh-key', 'file'] as const)
+    for (const record of await tx.records.list(kind, name)) await tx.records.delete(kind, record.id);
 }

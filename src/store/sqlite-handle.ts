@@ -176,7 +176,8 @@ function connectNode(file: string): EngineConnection {
       const statement = database.prepare(sql);
       return {
         reader: statement.columns().length > 0,
-        all: (parameters) => statement.all(...parameters),
+        // Copies, because these objects come without a prototype.
+        all: (parameters) => statement.all(...parameters).map((row) => ({ ...row })),
         run: (parameters) => {
           const done = statement.run(...parameters);
           return { changes: Number(done.changes), lastInsertRowid: Number(done.lastInsertRowid) };

@@ -22,10 +22,17 @@ export interface SelectOptions<Row> {
 
 type ColumnMetadata = ReturnType<DataSource['getMetadata']>['columns'][number];
 
-/** A statement composed once: its text, and which value stands at which placeholder. */
+/** A statement composed once: its text, and what stands at each placeholder. */
 interface Composed {
   readonly text: string;
-  readonly order: readonly string[];
+  readonly slots: readonly Slot[];
+}
+
+interface Slot {
+  /** Which of the values. */
+  readonly index: number;
+  /** By which the value is converted for the database; null = it goes in as it is. */
+  readonly column: ColumnMetadata | null;
 }
 
 /** Rows of one multi-row INSERT: well below SQLite's 32766 and MySQL's 65535 parameters for any table here. */
@@ -42,7 +49,7 @@ export class Table<Row extends ObjectLiteral> {
   readonly #schema: EntitySchema<Row>;
   readonly #columns: readonly ColumnMetadata[];
   /** Columns whose values are not the same in the row as in the database. */
-  readonly #converted: readonly ColumnMetadata[];
+  readonly #converted: ReadonlySet<ColumnMetadata>;
   readonly #byProperty: ReadonlyMap<string, ColumnMetadata>;
   readonly #composed = new Map<string, Composed>();
   readonly #sqlite: boolean;
@@ -56,8 +63,8 @@ export class Table<Row extends ObjectLiteral> {
     this.#columns = metadata.columns;
     this.#sqlite = source.options.type === 'better-sqlite3';
     this.#onlyKey = metadata.indices.every(({ isUnique }) => !isUnique);
-    this.#converted = metadata.columns.filter(
-      (column) => column.transformer !== undefined || column.type === 'simple-json',
+    this.#converted = new Set(
+      metadata.columns.filter((column) => column.transformer !== undefined || column.type === 'simple-json'),
     );
     this.#byProperty = new Map(metadata.columns.map((column) => [column.propertyName, column]));
   }
@@ -67,20 +74,22 @@ export class Table<Row extends ObjectLiteral> {
   }
 
   async select(session: Session, where: Where<Row>, options: SelectOptions<Row> = {}): Promise<Row[]> {
-    const parts = conditions(where, options.after, options.below);
-    const order = Object.entries(options.order ?? {}) as [string, 'ASC' | 'DESC'][];
+    const { after, below } = options;
+    const { shape, values } = shapeOf(where, after, below);
     const lock = options.lock === true && !this.#sqlite;
-    const shape = `select ${parts.shape} ${order.flat().join()} ${options.limit ?? ''} ${lock}`;
-    const composed = this.#compose(shape, () => {
+    const ordered = options.order ? Object.entries(options.order).join() : '';
+    const composed = this.#compose(`select ${shape} ${ordered} ${options.limit ?? ''} ${lock}`, () => {
+      const parts = conditions(where, after, below);
+      const order = Object.entries(options.order ?? {}) as [string, 'ASC' | 'DESC'][];
       const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
       for (const column of this.#columns) builder.addSelect(`t.${column.propertyName}`, column.propertyName);
       for (const text of parts.texts('t.')) builder.andWhere(text);
       for (const [property, direction] of order) builder.addOrderBy(`t.${property}`, direction);
       if (options.limit !== undefined) builder.limit(options.limit);
       if (lock) builder.setLock('pessimistic_write');
-      return builder.setParameters(parts.names).getQueryAndParameters();
+      return [builder, parts.names];
     });
-    const { rows } = await session.execute(composed.text, this.#bind(composed, parts.values));
+    const { rows } = await session.execute(composed.text, this.#bind(composed, values));
     return rows.map((row) => this.#hydrate(row));
   }
 
@@ -90,14 +99,15 @@ export class Table<Row extends ObjectLiteral> {
     properties: readonly K[],
     where: Where<Row>,
   ): Promise<Pick<Row, K>[]> {
-    const parts = conditions(where);
-    const composed = this.#compose(`select ${properties.join()} ${parts.shape}`, () => {
+    const { shape, values } = shapeOf(where);
+    const composed = this.#compose(`select ${properties.join()} ${shape}`, () => {
+      const parts = conditions(where);
       const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
       for (const property of properties) builder.addSelect(`t.${property}`, property);
       for (const text of parts.texts('t.')) builder.andWhere(text);
-      return builder.setParameters(parts.names).getQueryAndParameters();
+      return [builder, parts.names];
     });
-    const { rows } = await session.execute(composed.text, this.#bind(composed, parts.values));
+    const { rows } = await session.execute(composed.text, this.#bind(composed, values));
     return rows.map((row) => this.#hydrate(row));
   }
 
@@ -115,13 +125,14 @@ export class Table<Row extends ObjectLiteral> {
     where: Where<Row>,
     options: Pick<SelectOptions<Row>, 'below'> = {},
   ): Promise<number> {
-    const parts = conditions(where, {}, options.below);
-    const composed = this.#compose(`count ${parts.shape}`, () => {
+    const { shape, values } = shapeOf(where, {}, options.below);
+    const composed = this.#compose(`count ${shape}`, () => {
+      const parts = conditions(where, {}, options.below);
       const builder = this.#source.createQueryBuilder().select('COUNT(*)', 'rows').from(this.#schema, 't');
       for (const text of parts.texts('t.')) builder.andWhere(text);
-      return builder.setParameters(parts.names).getQueryAndParameters();
+      return [builder, parts.names];
     });
-    const { rows } = await session.execute(composed.text, this.#bind(composed, parts.values));
+    const { rows } = await session.execute(composed.text, this.#bind(composed, values));
     return Number(rows[0]!['rows']);
   }
 
@@ -145,66 +156,63 @@ export class Table<Row extends ObjectLiteral> {
 
   /** Changes columns of the rows that match; gives their number. */
   async update(session: Session, values: Partial<Row>, where: Where<Row>): Promise<number> {
-    const parts = conditions(where);
+    const matched = shapeOf(where);
     const properties = Object.keys(values);
-    const composed = this.#compose(`update ${properties.join()} ${parts.shape}`, () =>
-      this.#source
+    const composed = this.#compose(`update ${properties.join()} ${matched.shape}`, () => {
+      const parts = conditions(where);
+      const builder = this.#source
         .createQueryBuilder()
         .update(this.#schema)
         .set(Object.fromEntries(properties.map((p) => [p, () => `:set_${p}`])) as never)
-        .where(parts.texts('').join(' AND '))
-        .setParameters({ ...named(properties, 'set_'), ...parts.names })
-        .getQueryAndParameters(),
-    );
-    const bound = new Map(Object.entries(values).map(([p, value]) => [`set_${p}`, value as unknown]));
-    for (const [name, value] of parts.values) bound.set(name, value);
-    return (await session.execute(composed.text, this.#bind(composed, bound))).affected;
+        .where(parts.texts('').join(' AND '));
+      return [builder, [...properties.map((p) => `set_${p}`), ...parts.names]];
+    });
+    const bound = this.#bind(composed, [...(Object.values(values) as unknown[]), ...matched.values]);
+    return (await session.execute(composed.text, bound)).affected;
   }
 
   /** Adds one to a column of the rows that match; gives their number. */
   async increment(session: Session, property: keyof Row & string, where: Where<Row>): Promise<number> {
-    const parts = conditions(where);
-    const composed = this.#compose(`increment ${property} ${parts.shape}`, () => {
+    const { shape, values } = shapeOf(where);
+    const composed = this.#compose(`increment ${property} ${shape}`, () => {
+      const parts = conditions(where);
       const column = this.#source.driver.escape(this.columnName(property));
-      return this.#source
+      const builder = this.#source
         .createQueryBuilder()
         .update(this.#schema)
         .set({ [property]: () => `${column} + 1` } as never)
-        .where(parts.texts('').join(' AND '))
-        .setParameters(parts.names)
-        .getQueryAndParameters();
+        .where(parts.texts('').join(' AND '));
+      return [builder, parts.names];
     });
-    return (await session.execute(composed.text, this.#bind(composed, parts.values))).affected;
+    return (await session.execute(composed.text, this.#bind(composed, values))).affected;
   }
 
   /** Deletes the rows that match; gives their number. */
   async delete(session: Session, where: Where<Row>): Promise<number> {
-    const parts = conditions(where);
-    const composed = this.#compose(`delete ${parts.shape}`, () =>
-      this.#source
+    const { shape, values } = shapeOf(where);
+    const composed = this.#compose(`delete ${shape}`, () => {
+      const parts = conditions(where);
+      const builder = this.#source
         .createQueryBuilder()
         .delete()
         .from(this.#schema)
-        .where(parts.texts('').join(' AND ') || '1 = 1')
-        .setParameters(parts.names)
-        .getQueryAndParameters(),
-    );
-    return (await session.execute(composed.text, this.#bind(composed, parts.values))).affected;
+        .where(parts.texts('').join(' AND ') || '1 = 1');
+      return [builder, parts.names];
+    });
+    return (await session.execute(composed.text, this.#bind(composed, values))).affected;
   }
 
   /** Deletes the rows whose column is less than the value; gives their number. */
   async deleteBelow(session: Session, property: keyof Row & string, value: unknown): Promise<number> {
-    const composed = this.#compose(`delete below ${property}`, () =>
-      this.#source
+    const composed = this.#compose(`delete below ${property}`, () => {
+      const builder = this.#source
         .createQueryBuilder()
         .delete()
         .from(this.#schema)
-        .where(`${property} < :below_${property}`)
-        .setParameters({ [`below_${property}`]: `below_${property}` })
-        .getQueryAndParameters(),
-    );
-    const bound = new Map([[`below_${property}`, value]]);
-    return (await session.execute(composed.text, this.#bind(composed, bound))).affected;
+        .where(`${property} < :below_${property}`);
+      return [builder, [`below_${property}`]];
+    });
+    return (await session.execute(composed.text, this.#bind(composed, [value]))).affected;
   }
 
   /** MariaDB's ON DUPLICATE KEY means any unique index: it would change the row that another key found. */
@@ -244,38 +252,44 @@ export class Table<Row extends ObjectLiteral> {
           .map((column) => column.databaseName);
         builder.orUpdate(others, keys);
       }
-      for (const i of rows.keys()) builder.setParameters(named(properties, `set${i}_`));
-      return builder.getQueryAndParameters();
+      return [builder, rows.flatMap((_, i) => properties.map((p) => `set${i}_${p}`))];
     });
-    const bound = new Map<string, unknown>();
-    for (const [i, row] of rows.entries())
-      for (const property of properties) bound.set(`set${i}_${property}`, row[property]);
-    await session.execute(composed.text, this.#bind(composed, bound));
+    const values: unknown[] = [];
+    for (const row of rows) for (const property of properties) values.push(row[property]);
+    await session.execute(composed.text, this.#bind(composed, values));
   }
 
-  /** The parameters given to the query builder are their own names: in the order in which it hands them back they are bound. */
-  #compose(shape: string, build: () => [string, unknown[]]): Composed {
+  /**
+   * The statement of a shape, built when it is first used.
+   * @param build gives a builder, and a name for each value in the order in which values of this shape come. The names go to the
+   * builder as the values: in the order in which it hands them back the values are bound.
+   */
+  #compose(shape: string, build: () => [builder: Builder, names: readonly string[]]): Composed {
     let composed = this.#composed.get(shape);
     if (!composed) {
-      const [text, order] = build();
-      composed = { text, order: order as string[] };
+      const [builder, names] = build();
+      const [text, order] = builder
+        .setParameters(Object.fromEntries(names.map((name) => [name, name])))
+        .getQueryAndParameters() as [string, string[]];
+      const slots = order.map((name) => {
+        const column = this.#byProperty.get(name.slice(name.indexOf('_') + 1))!;
+        return { index: names.indexOf(name), column: this.#converted.has(column) ? column : null };
+      });
+      composed = { text, slots };
       this.#composed.set(shape, composed);
     }
     return composed;
   }
 
-  #bind(composed: Composed, values: ReadonlyMap<string, unknown>): unknown[] {
+  #bind({ slots }: Composed, values: readonly unknown[]): unknown[] {
     const { driver } = this.#source;
-    return composed.order.map((name) => {
-      const column = this.#byProperty.get(name.slice(name.indexOf('_') + 1))!;
-      return driver.preparePersistentValue(values.get(name), column) as unknown;
-    });
+    return slots.map(({ index, column }) =>
+      column === null ? values[index] : (driver.preparePersistentValue(values[index], column) as unknown),
+    );
   }
 
-  #hydrate(raw: Record<string, unknown>): Row {
+  #hydrate(row: Record<string, unknown>): Row {
     const { driver } = this.#source;
-    // A copy, because node:sqlite hands out objects without a prototype.
-    const row = { ...raw };
     for (const column of this.#converted) {
       if (!(column.propertyName in row)) continue;
       row[column.propertyName] = driver.prepareHydratedValue(row[column.propertyName], column);
@@ -284,60 +298,71 @@ export class Table<Row extends ObjectLiteral> {
   }
 }
 
+/** What TypeORM's builders of all kinds of statements have in common here. */
+interface Builder {
+  setParameters(parameters: ObjectLiteral): { getQueryAndParameters(): [string, unknown[]] };
+}
+
+/** What tells statements of different text apart, and the values in the order of `conditions` names. On the way of every statement. */
+function shapeOf(where: object, after?: object, below?: object): { shape: string; values: unknown[] } {
+  let shape = 'where';
+  const values: unknown[] = [];
+  for (const property in where) {
+    const value = (where as Record<string, unknown>)[property];
+    if (value === null) shape += ` ${property} null`;
+    else if (value === notNull) shape += ` ${property} notNull`;
+    else if (Array.isArray(value)) {
+      shape += ` ${property} in ${value.length}`;
+      for (const one of value as unknown[]) values.push(one);
+    } else {
+      shape += ` ${property}`;
+      values.push(value);
+    }
+  }
+  for (const property in after) {
+    shape += ` after ${property}`;
+    values.push((after as Record<string, unknown>)[property]);
+  }
+  for (const property in below) {
+    shape += ` below ${property}`;
+    values.push((below as Record<string, unknown>)[property]);
+  }
+  return { shape, values };
+}
+
 interface Conditions {
-  /** Tells statements of different text apart. */
-  readonly shape: string;
-  /** Parameters for the query builder: each is its own name. */
-  readonly names: Record<string, string>;
-  readonly values: ReadonlyMap<string, unknown>;
+  /** Of the values, in their order. */
+  readonly names: readonly string[];
   texts(prefix: string): readonly string[];
 }
 
 function conditions(where: object, after: object = {}, below: object = {}): Conditions {
-  const shapes: string[] = [];
   const makers: ((prefix: string) => string)[] = [];
-  const values = new Map<string, unknown>();
+  const names: string[] = [];
   for (const [property, value] of Object.entries(where) as [string, unknown][]) {
     if (value === notNull || value === null) {
       const is = value === null ? 'IS NULL' : 'IS NOT NULL';
-      shapes.push(`${property} ${is}`);
       makers.push((prefix) => `${prefix}${property} ${is}`);
     } else if (Array.isArray(value)) {
-      const names = value.map((_, i) => `in${i}_${property}`);
-      for (const [i, name] of names.entries()) values.set(name, value[i]);
-      shapes.push(`${property} in ${names.length}`);
+      const inside = value.map((_, i) => `in${i}_${property}`);
+      names.push(...inside);
       makers.push((prefix) =>
-        names.length === 0
+        inside.length === 0
           ? '1 = 0'
-          : `${prefix}${property} IN (${names.map((name) => `:${name}`).join(', ')})`,
+          : `${prefix}${property} IN (${inside.map((name) => `:${name}`).join(', ')})`,
       );
     } else {
-      const name = `is_${property}`;
-      values.set(name, value);
-      shapes.push(property);
-      makers.push((prefix) => `${prefix}${property} = :${name}`);
+      names.push(`is_${property}`);
+      makers.push((prefix) => `${prefix}${property} = :is_${property}`);
     }
   }
-  for (const [property, value] of Object.entries(after) as [string, unknown][]) {
-    const name = `after_${property}`;
-    values.set(name, value);
-    shapes.push(`after ${property}`);
-    makers.push((prefix) => `${prefix}${property} > :${name}`);
+  for (const property of Object.keys(after)) {
+    names.push(`after_${property}`);
+    makers.push((prefix) => `${prefix}${property} > :after_${property}`);
   }
-  for (const [property, value] of Object.entries(below) as [string, unknown][]) {
-    const name = `below_${property}`;
-    values.set(name, value);
-    shapes.push(`below ${property}`);
-    makers.push((prefix) => `${prefix}${property} < :${name}`);
+  for (const property of Object.keys(below)) {
+    names.push(`below_${property}`);
+    makers.push((prefix) => `${prefix}${property} < :below_${property}`);
   }
-  return {
-    shape: `where ${shapes.join()}`,
-    names: Object.fromEntries([...values.keys()].map((name) => [name, name])),
-    values,
-    texts: (prefix) => makers.map((make) => make(prefix)),
-  };
-}
-
-function named(properties: readonly string[], prefix: string): Record<string, string> {
-  return Object.fromEntries(properties.map((p) => [`${prefix}${p}`, `${prefix}${p}`]));
+  return { names, texts: (prefix) => makers.map((make) => make(prefix)) };
 }

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { alarmSchema, apiKeySchema, nonceSchema, principalSchema, secretKeySchema } from './schema/access.ts';
 import { bootConversationSchema, bootMacSchema } from './schema/boot.ts';
-import { claimSchema, deploymentSchema } from './schema/claim.ts';
+import { claimSchema, deploymentSchema, goneClaimSchema } from './schema/claim.ts';
 import { historySchema, machineHistorySchema } from './schema/history.ts';
 import { imageSchema } from './schema/image.ts';
 import { instanceBeatSchema, instanceSchema, leaseSchema, deviceRequestSchema } from './schema/instance.ts';
@@ -10,7 +10,7 @@ import { diskSchema, interfaceSchema, machineSchema, poolSchema, profileSchema }
 import { fabricSchema } from './schema/network.ts';
 import { cloudSchema, clusterSchema, podSchema, siteSchema, zoneSchema } from './schema/place.ts';
 import { portStateSchema, rackConfigSchema, switchSchema, wireSchema } from './schema/rack.ts';
-import { quarantineSchema } from './schema/quarantine.ts';
+import { quarantineSchema, troubleSchema } from './schema/quarantine.ts';
 import { recordSchema, recordSequenceSchema } from './schema/record.ts';
 import { timelineSchema } from './schema/timeline.ts';
 import { Table } from './table.ts';
@@ -37,6 +37,7 @@ export function createTables(source: DataSource) {
     portState: new Table(source, portStateSchema),
     image: new Table(source, imageSchema),
     claim: new Table(source, claimSchema),
+    goneClaim: new Table(source, goneClaimSchema),
     deployment: new Table(source, deploymentSchema),
     operation: new Table(source, operationSchema),
     step: new Table(source, stepSchema),
@@ -52,6 +53,7 @@ export function createTables(source: DataSource) {
     timeline: new Table(source, timelineSchema),
     alarm: new Table(source, alarmSchema),
     quarantine: new Table(source, quarantineSchema),
+    trouble: new Table(source, troubleSchema),
     secretKey: new Table(source, secretKeySchema),
     instance: new Table(source, instanceSchema),
     instanceBeat: new Table(source, instanceBeatSchema),

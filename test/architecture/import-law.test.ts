@@ -33,8 +33,8 @@ const laws: Readonly<Record<string, readonly string[]>> = {
     'lab',
     'src/main.ts',
   ],
-  // The composition root: the only file that sees both api/ and drivers/.
-  'src/main.ts': [
+  // What puts the service together: the only room that sees both api/ and drivers/.
+  'src/composition': [
     'plugin-api',
     'src/kernel',
     'src/config',
@@ -44,6 +44,8 @@ const laws: Readonly<Record<string, readonly string[]>> = {
     'src/drivers',
     'src/store',
   ],
+  // The order of start and stop; it takes doors and drivers from the composition, never from their rooms.
+  'src/main.ts': ['plugin-api', 'src/kernel', 'src/config', 'src/operations', 'src/composition'],
 };
 
 /** Rooms whose sub-rooms may not know each other. */

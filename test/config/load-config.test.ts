@@ -117,9 +117,9 @@ describe('configuration', () => {
 
   it('hands driver settings on as they are', () => {
     const { config } = load(
-      'switch:\n  settings:\n    Force10: {maxSessions: 2, prompts: [a, b]}\npower: {settings: {x: null}}\n',
+      'switch:\n  settings:\n    Force10: {depth: 2, prompts: [a, b]}\npower: {settings: {x: null}}\n',
     );
-    assert.deepEqual(config.switch.settings, { Force10: { maxSessions: 2, prompts: ['a', 'b'] } });
+    assert.deepEqual(config.switch.settings, { Force10: { depth: 2, prompts: ['a', 'b'] } });
     assert.deepEqual(config.power.settings, { x: null });
   });
 

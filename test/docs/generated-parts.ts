@@ -63,8 +63,7 @@ export function generatedParts(): ReadonlyMap<string, string> {
     ['maas-compatibility', maasCompatibility()],
     ['stop-retry', stopRetryList()],
     ['agent-commands', agentCommandTable()],
-    // One session at a time is all that the service opens, whatever this setting allows.
-    ['force10-settings', settingsTable(force10Settings.shape, force10Settings.parse({}), ['maxSessions'])],
+    ['force10-settings', settingsTable(force10Settings.shape, force10Settings.parse({}))],
     ['ipmi-quirks', quirkTable()],
     ['ipmi-settings', settingsTable(ipmiSettings.unwrap().shape, ipmiSettings.parse(undefined))],
     ...stepLists.map((list): [string, string] => [`steps-${list.name}`, stepTable(list)]),
@@ -259,19 +258,16 @@ const counts: readonly string[] = ['jitter', 'busyRetries', 'slotRetries', 'solT
 function settingsTable(
   shape: Readonly<Record<string, { readonly description?: string | undefined }>>,
   defaults: Readonly<Record<string, unknown>>,
-  leftOut: readonly string[] = [],
 ): string {
   const shown = (key: string, value: unknown): string =>
     typeof value === 'number' && !counts.includes(key) ? asWritten(value) : String(value);
-  const rows = Object.entries(shape)
-    .filter(([key]) => !leftOut.includes(key))
-    .map(([key, { description = '' }]) => {
-      const value = defaults[key];
-      const text = Array.isArray(value)
-        ? value.map((each) => shown(key, each)).join(', ') || 'none'
-        : shown(key, value);
-      return [`\`${key}\``, `\`${text}\``, description];
-    });
+  const rows = Object.entries(shape).map(([key, { description = '' }]) => {
+    const value = defaults[key];
+    const text = Array.isArray(value)
+      ? value.map((each) => shown(key, each)).join(', ') || 'none'
+      : shown(key, value);
+    return [`\`${key}\``, `\`${text}\``, description];
+  });
   return table(['Setting', 'Default', 'Meaning'], rows);
 }
 

@@ -3,7 +3,7 @@ import { DeviceError, milliseconds, type Duration } from '../../plugin-api/index
 import { ManualClock } from '../../src/kernel/clock/manual-clock.ts';
 import { ServiceError } from '../../src/kernel/errors/service-error.ts';
 import type { StepRun } from '../../src/operations/journal/step.ts';
-import { tryOff } from '../../src/operations/steps/power-steps.ts';
+import { tryOff } from '../../src/operations/steps/off-or-fence.ts';
 
 // A dead BMC was tried three times, a minute each, which used up the three minutes that are kept for undoing: the ports of a machine
 // that was perhaps on stayed open, and nobody was told that they were.

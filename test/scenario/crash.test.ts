@@ -22,7 +22,10 @@ function boundaries<C extends StepContext>(list: StepList<C>): string[] {
     list.steps
       // Only where a fence is needed, or the engine drives the power.
       .filter((step) => step.name !== 'ports.fence' && !step.name.endsWith('.hand-over'))
-      .flatMap((step) => [`${list.name}:${step.name}:intent`, `${list.name}:${step.name}:effect`])
+      .flatMap((step) => [
+        ...(step.pure ? [] : [`${list.name}:${step.name}:intent`]),
+        `${list.name}:${step.name}:effect`,
+      ])
   );
 }
 

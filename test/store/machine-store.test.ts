@@ -96,6 +96,42 @@ describe('machine store', () => {
     assert.deepEqual(await find(1), { ...stored, ...bare, version: 2 });
   });
 
+  it('writes every part that is another than is stored, whichever record it comes from', async () => {
+    await insert(machine(1));
+    const first = (await find(1))!;
+    const reading = await update({ ...first, power: { state: 'on', at: 99 } });
+    assert.deepEqual(await find(1), reading);
+    const swapped = await update({
+      ...reading,
+      nics: [first.nics[1]!, first.nics[0]!],
+      disks: [],
+      bmc: null,
+    });
+    assert.deepEqual(await find(1), swapped);
+    const { nics, disks, bmc } = first;
+    const back = await update({ ...swapped, nics, disks, bmc, cloudPlace: null });
+    assert.deepEqual(await find(1), back);
+    assert.deepEqual(back.nics, first.nics);
+    // What a unit wrote that was rolled back is not what is stored.
+    const read = (await find(1))!;
+    const lost = storage.run(async (tx) => {
+      await tx.machines.update({ ...read, disks: [], site: 'elsewhere' });
+      throw new Error('rolled back');
+    });
+    await assert.rejects(lost, /rolled back/);
+    await update({ ...read, state: 'broken' });
+    assert.deepEqual(await find(1), { ...read, state: 'broken', version: read.version + 1 });
+  });
+
+  it('does not take the parts of one machine for those of another', async () => {
+    await insert(machine(1, { nics: [] }));
+    await insert(machine(2, { nics: [] }));
+    const [one, two] = [(await find(1))!, (await find(2))!];
+    const changed = await update({ ...two, nics: one.nics, disks: one.disks });
+    assert.deepEqual(await find(2), changed);
+    assert.deepEqual(changed.disks, one.disks);
+  });
+
   it('refuses an update or a delete of an old version, and changes nothing', async () => {
     await insert(machine(1));
     const first = await update(machine(1, { state: 'deploying' }));

@@ -45,4 +45,21 @@ describe('quarantine store', () => {
       assert.deepEqual(await quarantines.list(), [port]);
     });
   });
+
+  it('keeps what fails just now, one row for each subject, until it is forgotten', async () => {
+    const tor = { kind: 'switch', name: 'tor-a' } as const;
+    const trouble = { ...tor, failures: 2, ages: [90_000], begun: 'a1', revision: 2 };
+    await temp.storage.run(async ({ quarantines }) => {
+      assert.equal(await quarantines.troubleForChange(tor), null);
+      await quarantines.putTrouble({ ...trouble, failures: 1, revision: 1 });
+      await quarantines.putTrouble(trouble);
+      assert.deepEqual(await quarantines.troubleForChange(tor), trouble);
+      const port = { ...trouble, kind: 'port' as const, name: 'tor-a te1', ages: [7_000, 50, 0] };
+      await quarantines.putTrouble(port);
+      await quarantines.forgetTrouble(port);
+      assert.deepEqual(await quarantines.troubles(), [trouble]);
+      await quarantines.forget(tor);
+      assert.deepEqual(await quarantines.troubles(), []);
+    });
+  });
 });

@@ -74,7 +74,8 @@ describe('timelines of machines', () => {
             wanted.push({ id: `${id}:begun`, at: now }, { id: `${id}:ended`, at: now + length });
             for (let seq = 0; seq < steps; seq += 1) {
               const endedAt = now + Math.min(seq, length);
-              await tx.journal.putStep(step(id, seq, { state: 'done', startedAt: now, endedAt }));
+              const startedAt = now + Math.min(Math.max(0, seq - 1), length);
+              await tx.journal.putStep(step(id, seq, { state: 'done', startedAt, endedAt }));
               wanted.push({ id: `${id}:${String(seq).padStart(4, '0')}`, at: endedAt });
             }
             now += length + 1;
@@ -133,6 +134,54 @@ describe('timelines of machines', () => {
     const [, power, stepDone] = entries.toReversed();
     assert.deepEqual([power?.before, power?.after], ['on', 'off']);
     assert.equal(stepDone?.evidence?.summary, 'the power is off');
+  });
+
+  it('an operation during which the clock was set back is told in its own order, on pages of any size', async () => {
+    const hour = 3_600_000;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 9 }),
+        fc.nat(hour),
+        fc.integer({ min: 1, max: 12 }),
+        async (jump, by, limit) => {
+          const n = nextMachine();
+          const id = `op-jump-${n}`;
+          /** What the clock says after so many seconds. */
+          const wall = (second: number): number => 10 * hour + 1_000 * second - (second >= jump ? by : 0);
+          await temp.storage.run(async (tx) => {
+            await tx.journal.insert(
+              operation(`op-jump-${n}-before`, n, {
+                createdAt: wall(0) - 9,
+                endedAt: wall(0) - 1,
+                state: 'done',
+              }),
+            );
+            await tx.journal.insert(
+              operation(id, n, { createdAt: wall(0), endedAt: wall(10), state: 'done' }),
+            );
+            for (let seq = 0; seq < 10; seq += 1) {
+              await tx.journal.putStep(
+                step(id, seq, { state: 'done', startedAt: wall(seq), endedAt: wall(seq + 1) }),
+              );
+              await recordEvent(tx, event(n, wall(seq), { operationId: id, text: `during ${seq}` }));
+            }
+          });
+          const all = await walk({ machine: machineId(n), limit });
+          assert.equal(new Set(all.map((entry) => entry.id)).size, 24, 'everything once');
+          const whole = (await walk({ machine: machineId(n), limit: 500 })).toReversed();
+          const own = whole.filter(({ operationId }) => operationId === id);
+          const steps = own
+            .filter(({ kind }) => kind !== 'power')
+            .map((entry) => entry.id.replace(`${id}:`, ''));
+          assert.deepEqual(steps, ['begun', ...Array.from({ length: 10 }, (_, seq) => `000${seq}`), 'ended']);
+          if (by > 11_000)
+            assert.equal(own[0]!.outcome, 'begun', 'no event of it is told before its beginning');
+          assert.equal(own.at(-1)!.outcome, 'done');
+          for (const { took } of own) assert.ok(took === null || (took >= 0 && took <= 11_000));
+        },
+      ),
+      { numRuns: 15 },
+    );
   });
 
   it('an event belongs to the operation that is active on its machine when it is written, unless it says otherwise', async () => {

@@ -1,7 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import type { Clock } from '../../plugin-api/index.ts';
-import type { ServiceProcessOptions } from '../../lab/demo/service-process.ts';
-import type { RunningService } from '../../lab/demo/stage.ts';
+import type { RunningService, ServiceProcessOptions } from '../../lab/demo/service-process.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { createLog } from '../../src/kernel/log/log.ts';
 import { startService } from '../../src/main.ts';

@@ -148,9 +148,14 @@ function letRunDry(req: Request): void {
   if (req.socket.destroyed) return;
   req.resume();
   const timer = setTimeout(() => req.socket.destroy(), lingering);
-  const over = (): void => clearTimeout(timer);
+  const { socket } = req;
+  const over = (): void => {
+    clearTimeout(timer);
+    // The connection goes on to the next request.
+    socket.off('close', over);
+  };
   req.once('end', over);
-  req.socket.once('close', over);
+  socket.once('close', over);
 }
 
 /** What express objects to is the caller's mistake, not ours. */

@@ -197,7 +197,8 @@ function agentRouter(options: BootAppOptions, base: string, asking: Asking | nul
     const wait = asking ? Math.max(asking.address(req), asking.asker(token)) : 0;
     if (wait > 0)
       throw new Throttled('request.too-many', wait, { what: 'the agent sends too many requests' });
-    await conversations.authenticate(token);
+    // What only reads looks the token up by itself; who sends a body is known before it is read.
+    if (req.method !== 'GET') await conversations.authenticate(token);
     next();
   });
 
@@ -255,6 +256,11 @@ function agentRouter(options: BootAppOptions, base: string, asking: Asking | nul
   router.get('/first-boot/:name', async (req, res) => {
     const text = await conversations.firstBootFile(tokenOf(req), req.params.name);
     res.type('text/plain').send(text);
+  });
+
+  router.use(async (req, _res, next) => {
+    await conversations.authenticate(tokenOf(req));
+    next();
   });
   return router;
 }

@@ -67,6 +67,8 @@ export interface StopRequest extends CommandContext {
   readonly expunge: boolean;
   /** The caller wants no soft shutdown. */
   readonly force: boolean;
+  /** The caller takes the instance to be off already: one that runs is left alone, and the command fails. */
+  readonly unlessRunning: boolean;
 }
 
 export interface DestroyRequest extends CommandContext {

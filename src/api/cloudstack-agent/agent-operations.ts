@@ -63,6 +63,7 @@ export class AgentOperations implements AgentCommands {
 
   async stop(machineId: string, request: Parameters<AgentCommands['stop']>[1]): Promise<void> {
     if (request.expunge) return this.#release(machineId, 'StopCommand expungeVM', request);
+    if (request.unlessRunning) await this.#refuseRunning(machineId, request.instance);
     await this.#perform({
       kind: 'stop',
       machineId: machineId as MachineId,
@@ -70,6 +71,16 @@ export class AgentOperations implements AgentCommands {
       wait: waitOf(request),
       externalId: this.#externalId(request.instance),
       force: request.force,
+    });
+  }
+
+  /** A report of its power was overtaken: CloudStack cleans up after an instance that it takes to be off. */
+  async #refuseRunning(machineId: string, { name }: InstanceReference): Promise<void> {
+    if ((await this.instancePower(machineId, name)) !== 'PowerOn') return;
+    throw new ServiceError({
+      code: 'machine.state',
+      retry: 'never',
+      what: `${name} is running, and is left so: the command was only to clean up after it`,
     });
   }
 

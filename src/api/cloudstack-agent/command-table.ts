@@ -86,7 +86,7 @@ const handlers: Readonly<Record<string, CommandHandler | UnsupportedCommand>> = 
   },
   [stopCommandClass]: {
     answerClass: answerClass.StopAnswer,
-    does: 'Stop; with `expungeVM` (CloudStack 4.21+) Destroy',
+    does: 'Stop; with `expungeVM` (CloudStack 4.21+) Destroy; with `checkBeforeCleanup` refused while the instance runs',
     success: 'Success',
     async run(machineId, entry, commands) {
       const stop = readStopCommand(entry);
@@ -95,6 +95,7 @@ const handlers: Readonly<Record<string, CommandHandler | UnsupportedCommand>> = 
         instance: instanceReference({ name: stop.vmName, id: stop.id, uuid: stop.uuid }),
         expunge: stop.expungeVM,
         force: stop.forceStop,
+        unlessRunning: stop.checkBeforeCleanup,
       });
     },
   },

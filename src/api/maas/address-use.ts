@@ -3,7 +3,10 @@ import { toSubnet } from '../../core/network/network-records.ts';
 import type { StoredRecord } from '../../core/storage/stored-record.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { toDevice } from './device.ts';
+import { wholeNumber } from './form-values.ts';
+import type { MaasCall } from './handler.ts';
 import { contains, formatAddress, parseAddress, parseNetwork, usable, type IpNetwork } from './ip-network.ts';
+import { invalidField } from './maas-refusal.ts';
 import { textOf } from './text-of.ts';
 
 /** Addresses one after the other, and what they are used for. */
@@ -146,6 +149,30 @@ export async function usedAddresses(tx: Tx, subnet: StoredRecord): Promise<reado
   for (const { name, owner } of await tx.records.list('ip-address'))
     add({ ip: name ?? '', alloc: 4, user: owner, node: null });
   return used;
+}
+
+/**
+ * Refuses to give an interface an address that somebody else has: another machine or device, or a user who reserved it. What is wrong
+ * with the link otherwise is for the rules of interfaces.
+ * @param of the machine or device whose interface it is
+ * @throws MaasRefusal 400
+ */
+export async function refuseForeignAddress(
+  tx: Tx,
+  { fields, user }: Pick<MaasCall, 'fields' | 'user'>,
+  of: string,
+): Promise<void> {
+  const wanted = parseAddress(fields.get('ip_address')?.trim() ?? '')?.value;
+  const number = wholeNumber(fields, 'subnet');
+  const isFixed = fields.get('mode')?.trim().toLowerCase() === 'static';
+  if (!isFixed || wanted === undefined || number === undefined) return;
+  const subnet = await tx.records.find('subnet', number);
+  const used = subnet ? await usedAddresses(tx, subnet) : [];
+  const taken = used.some(
+    ({ ip, node, user: owner }) =>
+      parseAddress(ip)?.value === wanted && node?.system_id !== of && owner !== user.principal.name,
+  );
+  if (taken) throw invalidField('ip_address', 'IP address is already in use.');
 }
 
 function merged(ranges: readonly AddressRange[]): readonly AddressRange[] {

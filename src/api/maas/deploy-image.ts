@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import type { EngineImage } from '../../../plugin-api/index.ts';
 import type { Fields } from './fields.ts';
 import { invalidField } from './maas-refusal.ts';
@@ -45,11 +46,31 @@ export function deployImage(
 
 const isPair = (name: string): boolean => /^[a-z0-9-]+\/[^/]+$/.test(name);
 
-/** What cloud-init gets: clients send it in base64, and some as it is. */
+/** Longest first-boot data after unpacking, in bytes: a few kilobytes of gzip must not become gigabytes. */
+const longestUserData = 8 * 1024 * 1024;
+
+/**
+ * What cloud-init gets: clients send it in base64, Juju packed by gzip besides, and some as it is. What boots the machine keeps
+ * text, and packed or not is the same to cloud-init: it gets it unpacked.
+ * @throws MaasRefusal 400 for what is no text
+ */
 export function userDataOf(fields: Fields): string | null {
   const text = fields.get('user_data');
   if (text === undefined || text.trim() === '') return null;
   const packed = text.replaceAll(/\s+/g, '');
   const encoded = packed.length % 4 === 0 && /^[A-Za-z0-9+/]+={0,2}$/.test(packed);
-  return encoded ? Buffer.from(packed, 'base64').toString('utf8') : text;
+  if (!encoded) return text;
+  const bytes = Buffer.from(packed, 'base64');
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  try {
+    const plain = isGzip ? gunzipSync(bytes, { maxOutputLength: longestUserData }) : bytes;
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain);
+  } catch {
+    throw invalidField(
+      'user_data',
+      isGzip
+        ? `The gzip cannot be unpacked to text of at most ${longestUserData} bytes.`
+        : 'The base64 holds neither text nor gzip.',
+    );
+  }
 }

@@ -279,7 +279,12 @@ function letRunDry(req: IncomingMessage, res: ServerResponse, time: Duration): v
   if (req.socket.destroyed) return;
   req.resume();
   const timer = setTimeout(() => req.socket.destroy(), time);
-  const over = (): void => clearTimeout(timer);
+  const { socket } = req;
+  const over = (): void => {
+    clearTimeout(timer);
+    // The connection goes on to the next request.
+    socket.off('close', over);
+  };
   req.once('end', over);
-  req.socket.once('close', over);
+  socket.once('close', over);
 }

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { Secret } from '../../../plugin-api/index.ts';
 import type { BmcRecord, Machine } from '../../core/machine/machine.ts';
 import type { Fields } from './fields.ts';
@@ -45,15 +46,20 @@ export function readPower(fields: Fields): SaidPower {
     return value === '' ? undefined : value;
   };
   const address = text('power_address');
-  const [, host = address, port] = /^(.*?[^:]):(\d{1,5})$/.exec(address ?? '') ?? [];
+  const endpoint = address === undefined ? {} : endpointOf(address);
   const username = text('power_user');
   const password = said.get('power_pass');
+  // What IPMI 2.0 can carry.
+  if (Buffer.byteLength(username ?? '') > 16)
+    throw invalidField('power_parameters', 'Power user: Ensure this value has at most 16 characters.');
+  if (Buffer.byteLength(password ?? '') > 20)
+    throw invalidField('power_parameters', 'Power password: Ensure this value has at most 20 characters.');
   const kg = text('k_g');
   const suite = text('cipher_suite_id');
   const privilege = text('privilege_level')?.toUpperCase();
   const boot = text('power_boot_type')?.toLowerCase();
   return {
-    ...(host !== undefined && { host, port: port === undefined ? 623 : Number(port) }),
+    ...endpoint,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password: new Secret(password) }),
     ...(kg !== undefined && { kg: new Secret(kg) }),
@@ -64,6 +70,17 @@ export function readPower(fields: Fields): SaidPower {
     ...(boot === 'efi' && { firmware: 'efi' as const }),
     ...(boot === 'legacy' && { firmware: 'legacy' as const }),
   };
+}
+
+/** `host`, `host:port`, a bare IPv6 address or `[IPv6]:port`. @throws MaasRefusal 400 */
+function endpointOf(address: string): { readonly host: string; readonly port: number } {
+  if (isIPv6(address)) return { host: address, port: 623 };
+  const [, bracketed, plain, port = '623'] =
+    /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]{1,253}))(?::(\d{1,5}))?$/.exec(address) ?? [];
+  const host = plain ?? (bracketed !== undefined && isIPv6(bracketed) ? bracketed : undefined);
+  if (host === undefined || Number(port) < 1 || Number(port) > 65_535)
+    throw invalidField('power_parameters', 'Power address: Enter HOST, HOST:PORT or [IPv6]:PORT.');
+  return { host, port: Number(port) };
 }
 
 /** What a client said over what was known. */
@@ -98,7 +115,8 @@ export function powerJson({
   return {
     power_driver: 'LAN_2_0',
     power_boot_type: firmware === 'efi' ? 'efi' : 'auto',
-    power_address: bmc.port === 623 ? bmc.host : `${bmc.host}:${bmc.port}`,
+    power_address:
+      bmc.port === 623 ? bmc.host : `${isIPv6(bmc.host) ? `[${bmc.host}]` : bmc.host}:${bmc.port}`,
     power_user: bmc.username,
     power_pass: bmc.password.reveal(),
     k_g: bmc.kg?.reveal() ?? '',
@@ -124,5 +142,5 @@ function jsonParameters(text: string | undefined): readonly (readonly [string, s
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalidField('power_parameters', 'Power parameters must be a dictionary.');
-  return Object.entries(value).map(([name, one]) => [name, String(one)] as const);
+  return Object.entries(value).flatMap(([name, one]) => (one === null ? [] : [[name, String(one)] as const]));
 }

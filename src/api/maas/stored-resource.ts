@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../../plugin-api/index.ts';
+import { authorise } from '../../core/access/rights.ts';
 import type { RecordKind, StoredRecord } from '../../core/storage/stored-record.ts';
 import type { Storage, Tx } from '../../core/storage/storage.ts';
 import type { Fields } from './fields.ts';
@@ -73,6 +74,10 @@ export function storedResource<Around>(
   const [collectionName, itemName] = resource.names;
   const found = (tx: Tx, call: MaasCall): Promise<StoredRecord> => findRecord(tx, resource, call);
   const write = { access: writers, effect } as const;
+  /** What everybody sees is for nobody to change who only looks; what is one's own is one's own affair. */
+  const refuseLooker = ({ user }: MaasCall): void => {
+    if (!own) authorise(user.asker(), 'machine.describe');
+  };
   const words = what.toLowerCase();
 
   const list: MaasAction = {
@@ -100,6 +105,7 @@ export function storedResource<Around>(
     ...write,
     handle: (call) =>
       storage.run(async (tx) => {
+        refuseLooker(call);
         const said = readForm(form, call.fields, null);
         const body = (await resource.check?.({ tx, call, body: said, before: null })) ?? said;
         const name = resource.name?.(body) ?? null;
@@ -128,6 +134,7 @@ export function storedResource<Around>(
     ...write,
     handle: (call) =>
       storage.run(async (tx) => {
+        refuseLooker(call);
         const before = await found(tx, call);
         const said = { ...before.body, ...readForm(form, call.fields, before.body) };
         const body = (await resource.check?.({ tx, call, body: said, before })) ?? said;
@@ -145,6 +152,7 @@ export function storedResource<Around>(
     ...write,
     handle: (call) =>
       storage.run(async (tx) => {
+        refuseLooker(call);
         const record = await found(tx, call);
         await resource.deleting?.(tx, record, call);
         await tx.records.delete(kind, record.id);

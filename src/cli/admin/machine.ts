@@ -143,16 +143,37 @@ function startOrder(terminal: Terminal, options: StartOptions): object {
     firstDeployment: !options.known,
     ...(options.hostname !== undefined && { hostname: options.hostname }),
     nics: options.nic.map((at, i) => ({ ...at, defaultNic: i === 0, deviceId: i })),
-    sshKeys: options.sshKey.map((file) => readText(terminal, file).trim()),
+    sshKeys: options.sshKey.map((file) => readPublicKey(terminal, file)),
     userData: options.userData === undefined ? null : readText(terminal, options.userData),
   };
 }
 
+/** A mistaken file must not carry its secret to the service, and from there onto a machine. */
+function readPublicKey(terminal: Terminal, file: string): string {
+  const text = readText(terminal, file).trim();
+  if (!/PRIVATE KEY/.test(text)) return text;
+  throw new ServiceError({
+    code: 'cli.usage',
+    what: 'that is a private key',
+    where: resolve(terminal.cwd, file),
+    remedy: 'name the public key; its file ends with .pub',
+  });
+}
+
+/** @throws ServiceError `cli.failed` also for bytes that are no text: replaced by others, they would reach a machine without a word */
 function readText(terminal: Terminal, file: string): string {
   const path = resolve(terminal.cwd, file);
   try {
-    return readFileSync(path, 'utf8');
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
   } catch (cause) {
+    if (cause instanceof TypeError)
+      throw new ServiceError({
+        code: 'cli.failed',
+        what: 'the file is not text',
+        where: path,
+        remedy: 'name a text in UTF-8; unpack it where it is compressed',
+        cause,
+      });
     const said = cause instanceof Error ? cause.message : String(cause);
     throw new ServiceError({
       code: 'cli.failed',

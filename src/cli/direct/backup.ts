@@ -29,11 +29,11 @@ export function backupCommand(terminal: Terminal): Command {
 
 async function backup(terminal: Terminal, name: string, options: BackupOptions): Promise<void> {
   const { cwd, env } = terminal;
-  const [{ loadConfig }, { openSource }, { writeBackup }, { version }] = await Promise.all([
+  const [{ loadConfig }, { openSource }, { writeBackup }, { packageVersion }] = await Promise.all([
     import('../../config/load-config.ts'),
     import('../../store/backup/open-source.ts'),
     import('../../store/backup/write-backup.ts'),
-    import('../version.ts'),
+    import('../../kernel/version/package-version.ts'),
   ]);
   const { config } = loadConfig({ path: options.config, env, cwd });
   const file = placed(name, cwd);
@@ -41,7 +41,15 @@ async function backup(terminal: Terminal, name: string, options: BackupOptions):
   const source = await openSource(config.store);
   try {
     const onProgress = progress(terminal, 'rows written');
-    const written = await writeBackup({ source, file, version: version(), now: Date.now(), onProgress });
+    const written = await writeBackup({
+      source,
+      file,
+      version: packageVersion(),
+      now: Date.now(),
+      onProgress,
+    }).catch((thrown: unknown) => {
+      throw unwritable(thrown, 'the backup', file);
+    });
     if (keyFile !== null) copyKey(config, keyFile);
     printer(terminal, options.json ?? false)(summary(file, written, keyFile), () =>
       text(file, written, keyFile),
@@ -82,9 +90,22 @@ function copyKey(config: Config, to: string): void {
         what: 'there is a file of this name already',
         where: to,
       });
-    throw cause;
+    throw unwritable(cause, 'the copy of the key file', to);
   }
   chmodSync(to, 0o600);
+}
+
+/** What the file system says to a folder that is not there, may not be written to, or is full; anything else as it is. */
+function unwritable(thrown: unknown, what: string, where: string): unknown {
+  if (!(thrown instanceof Error) || !('syscall' in thrown)) return thrown;
+  return new ServiceError({
+    code: 'cli.failed',
+    what: `${what} cannot be written`,
+    where,
+    said: thrown.message,
+    remedy: 'name a file in a folder that you can write to, with room for it',
+    cause: thrown,
+  });
 }
 
 function summary(file: string, { counts, manifest, sha256 }: BackupSummary, keyFile: string | null): object {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { printer } from '../admin/verb.ts';
 import { sheet } from '../table.ts';
@@ -6,6 +7,13 @@ import { exitCodes } from '../exit-code.ts';
 import { printable, type Terminal } from '../terminal.ts';
 import { clockHook } from './clock-hook.ts';
 import { crashHook } from './crash-hook.ts';
+
+/**
+ * Garbage is looked for when the heap has grown by a fifth since the last time. V8 alone waits, where a machine has much memory, until it is four
+ * times as large: a thousand Starts at once, which need 150 MiB, had 750 MiB resident. A limit of the heap (`--max-old-space-size`) would end the
+ * process where more is really needed.
+ */
+const collectEagerly = '--heap-growing-percent=20';
 
 interface ServeOptions {
   readonly config?: string;
@@ -24,6 +32,7 @@ export function serveCommand(terminal: Terminal): Command {
 async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
   const { cwd, env } = terminal;
   const stopped = stopSignal();
+  setFlagsFromString(collectEagerly);
   const [{ loadConfig }, { createLog }] = await Promise.all([
     import('../../config/load-config.ts'),
     import('../../kernel/log/log.ts'),

@@ -11,6 +11,7 @@ import {
   settingFacts,
   text,
 } from '../setting.ts';
+import { bothOrNone } from './tls.ts';
 
 const connectionsRemedy = 'write a whole number from 2 to 200';
 
@@ -23,15 +24,7 @@ const tls = z
     certFile: optionalPath('Client certificate (PEM), where the server asks for one'),
     keyFile: optionalPath('Private key (PEM) of the client certificate'),
   })
-  .superRefine((value, context) => {
-    if ((value.certFile === undefined) === (value.keyFile === undefined)) return;
-    context.addIssue({
-      code: 'custom',
-      path: [value.certFile === undefined ? 'keyFile' : 'certFile'],
-      params: { what: 'stands alone' },
-      message: 'set certFile and keyFile together',
-    });
-  })
+  .superRefine(bothOrNone)
   .prefault({});
 
 const mariadb = z

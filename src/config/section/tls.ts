@@ -9,13 +9,21 @@ export const tls = z
     ),
     keyFile: optionalPath('Private key (PEM, without passphrase) of that certificate'),
   })
-  .superRefine((value, context) => {
-    if ((value.certFile === undefined) === (value.keyFile === undefined)) return;
-    context.addIssue({
-      code: 'custom',
-      path: [value.certFile === undefined ? 'keyFile' : 'certFile'],
-      params: { what: 'stands alone' },
-      message: 'set certFile and keyFile together',
-    });
-  })
+  .superRefine(bothOrNone)
   .prefault({});
+
+interface KeyPair {
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+}
+
+/** A certificate without its key is of no use, nor is a key without its certificate. */
+export function bothOrNone(value: KeyPair, context: z.RefinementCtx): void {
+  if ((value.certFile === undefined) === (value.keyFile === undefined)) return;
+  context.addIssue({
+    code: 'custom',
+    path: [value.certFile === undefined ? 'keyFile' : 'certFile'],
+    params: { what: 'stands alone' },
+    message: 'set certFile and keyFile together',
+  });
+}

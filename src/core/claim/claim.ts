@@ -19,3 +19,15 @@ export interface Claim {
   readonly since: number;
   readonly version: number;
 }
+
+/** That a cloud does not know the instance of a claim any more, and how often in a row that was found. */
+export interface GoneClaim extends Pick<Claim, 'machineId' | 'externalId'> {
+  /** `since` of the claim: the next holder of the machine begins anew, even under the same name. */
+  readonly claimedAt: number;
+  /** Rounds in a row. */
+  readonly rounds: number;
+  /** When it was found first, epoch milliseconds. */
+  readonly since: number;
+  /** Whether a person was told. */
+  readonly told: boolean;
+}

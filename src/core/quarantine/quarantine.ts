@@ -109,26 +109,50 @@ export function describeWithholding({ kind, name, reason }: Withholding): string
   return kind === 'machine' ? reason : `${subjectTexts[kind](name)} is in quarantine: ${reason}`;
 }
 
-/** How often something failed in a row, and since when by a monotonic clock. */
+/** What fails at the moment, as everybody on the database is to know it. */
+export interface TroubleRecord extends Subject {
+  /** In a row; of a port those of `ages`. */
+  readonly failures: number;
+  /**
+   * How long ago it was when it was written, in milliseconds by a steady clock: the first failure of the row; of a port each time
+   * that counts. Time in which nobody looks on does not count.
+   */
+  readonly ages: readonly number[];
+  /** The same as long as it is the same row of failures. */
+  readonly begun: string;
+  /** How often it was written. */
+  readonly revision: number;
+}
+
+/** The same by the monotonic clock of one process. */
 export interface Trouble {
   readonly failures: number;
-  readonly since: number;
+  /** Of the first failure of the row; of a port each that counts, the latest last. */
+  readonly moments: readonly number[];
 }
 
-/** So many failures in a row, which have lasted so long, are a reason for a quarantine. */
-export interface TroubleRule {
-  readonly failures: number;
-  /** Milliseconds. */
-  readonly lasting: number;
-}
+/** So many failures are a reason for a quarantine: in a row, and lasting so long; or within so long. Milliseconds. */
+export type TroubleRule =
+  | { readonly failures: number; readonly lasting: number }
+  | { readonly failures: number; readonly within: number };
 
 /** One more failure. @param now monotonic milliseconds */
-export function afterFailure(trouble: Trouble | undefined, now: number): Trouble {
-  return { failures: (trouble?.failures ?? 0) + 1, since: trouble?.since ?? now };
+export function afterFailure(trouble: Trouble | null, rule: TroubleRule, now: number): Trouble {
+  return joined(trouble, { failures: 1, moments: [now] }, rule, now);
 }
 
-export function isLasting(trouble: Trouble, rule: TroubleRule, now: number): boolean {
-  return trouble.failures >= rule.failures && now - trouble.since >= rule.lasting;
+/** What was known, with what came later. */
+export function joined(known: Trouble | null, later: Trouble, rule: TroubleRule, now: number): Trouble {
+  const moments = [...(known?.moments ?? []), ...later.moments].sort((a, b) => a - b);
+  if ('lasting' in rule)
+    return { failures: (known?.failures ?? 0) + later.failures, moments: moments.slice(0, 1) };
+  const counting = recent(moments, rule.within, now).slice(-rule.failures);
+  return { failures: counting.length, moments: counting };
+}
+
+export function isReason({ failures, moments }: Trouble, rule: TroubleRule, now: number): boolean {
+  if (failures < rule.failures) return false;
+  return 'within' in rule || now - moments[0]! >= rule.lasting;
 }
 
 /** The moments within the last `within` milliseconds. */

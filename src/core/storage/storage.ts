@@ -2,14 +2,14 @@ import type { JsonObject, Mac, PortId } from '../../../plugin-api/index.ts';
 import type { ApiKey } from '../access/api-key.ts';
 import type { PrincipalRecord } from '../access/principal.ts';
 import type { MachinePlace } from '../access/scope.ts';
-import type { Claim } from '../claim/claim.ts';
+import type { Claim, GoneClaim } from '../claim/claim.ts';
 import type { Deployment, ShownDeployment } from '../claim/deployment.ts';
 import type { Image } from '../image/image.ts';
 import type { Machine, MachineId, MachineState, ShownMachine } from '../machine/machine.ts';
 import type { Pool } from '../machine/pool.ts';
 import type { MachineProfile } from '../machine/profile.ts';
 import type { PortRecord, TenantPort } from '../network/port-state.ts';
-import type { QuarantineRecord, Subject } from '../quarantine/quarantine.ts';
+import type { QuarantineRecord, Subject, TroubleRecord } from '../quarantine/quarantine.ts';
 import type { Switch, Wire } from '../rack/wiring.ts';
 import type { BootRecord } from './boot-record.ts';
 import type {
@@ -105,6 +105,11 @@ export interface ClaimStore {
   /** Sets the UUID of the claim's instance where it is not known yet; a claim that is gone or knows it is left alone. */
   learnInstanceUuid(machineId: MachineId, externalId: string, instanceUuid: string): Promise<void>;
   delete(machineId: MachineId, externalId: string): Promise<void>;
+  /** Those whose instance was not known the last time that its cloud was asked. */
+  gone(): Promise<readonly GoneClaim[]>;
+  /** Inserts the record of its machine, or overwrites it. */
+  putGone(record: GoneClaim): Promise<void>;
+  forgetGone(machineIds: readonly MachineId[]): Promise<void>;
 }
 
 export interface DeploymentStore {
@@ -293,8 +298,15 @@ export interface QuarantineStore {
   forChange(subject: Subject): Promise<readonly QuarantineRecord[]>;
   /** Inserts the row of its subject and code, or overwrites it. */
   put(record: QuarantineRecord): Promise<void>;
-  /** For a subject that is gone for good. */
+  /** For a subject that is gone for good, with what was counted of it. */
   forget(subject: Subject): Promise<void>;
+  /** What failed the last time. */
+  troubles(): Promise<readonly TroubleRecord[]>;
+  /** That of one subject, and nobody else changes it until the end of the unit. */
+  troubleForChange(subject: Subject): Promise<TroubleRecord | null>;
+  /** Inserts that of its subject, or overwrites it. */
+  putTrouble(record: TroubleRecord): Promise<void>;
+  forgetTrouble(subject: Subject): Promise<void>;
 }
 
 /** Something a person should look at. */

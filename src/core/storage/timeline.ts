@@ -45,7 +45,8 @@ export interface TimelineFilter {
 }
 
 export interface TimelineStore {
-  insert(rows: readonly TimelineEvent[]): Promise<void>;
+  /** @param options.again rows whose ids are there already stay as they are */
+  insert(rows: readonly TimelineEvent[], options?: { readonly again?: boolean }): Promise<void>;
   /** The newest first. */
   list(filter: TimelineFilter): Promise<readonly TimelineEvent[]>;
 }

@@ -57,6 +57,11 @@ const mostHeaders = 100;
 const mostWaiting = 100;
 /** So much of an answer may wait for a client that just does not read: a page of a list, an operation's lines, a screen of a console. */
 const heldBytes = 128 * 1024;
+/**
+ * Connections that may wait to be accepted; the kernel may allow fewer (net.core.somaxconn). libuv accepts one in each turn of the event loop:
+ * with Node's 511, a thousand machines that are switched on together are told nothing, and knock again after 1, 3, 7, ... 63 s.
+ */
+const mostUnaccepted = 4_096;
 /** A link of 9600 baud takes more in half a minute. */
 const leastProgress = 16 * 1024;
 
@@ -121,9 +126,14 @@ function guarded(app: http.RequestListener, options: WebServerOptions): http.Req
       if (refusal) options.onRefusal?.(refusal);
       if (req.complete || req.socket.destroyed) return;
       const timer = setTimeout(() => req.socket.destroy(), lingering);
-      const over = (): void => clearTimeout(timer);
+      const { socket } = req;
+      const over = (): void => {
+        clearTimeout(timer);
+        // The connection goes on to the next request.
+        socket.off('close', over);
+      };
       req.once('end', over);
-      req.socket.once('close', over);
+      socket.once('close', over);
     });
     if (req.rawHeaders.length > 2 * mostHeaders) {
       res.writeHead(431, { connection: 'close', 'content-length': 0 }).end();
@@ -199,7 +209,7 @@ export async function listen(server: WebServer, host: string, port: number): Pro
         new ServiceError({ code: 'config.invalid', what: `cannot listen on ${host}:${port}: ${why}`, cause }),
       );
     });
-    server.listen(port, host, resolve);
+    server.listen({ port, host, backlog: mostUnaccepted }, resolve);
   });
   const { address, port: bound, family } = server.address() as AddressInfo;
   const scheme = server instanceof https.Server ? 'https' : 'http';

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { CodedError, type Duration, type JsonObject } from '../../../plugin-api/index.ts';
+import { CodedError, seconds, type Duration, type JsonObject } from '../../../plugin-api/index.ts';
+import type { Machine } from '../../core/machine/machine.ts';
 import type {
   ErrorRecord,
   OperationRecord,
@@ -17,11 +18,20 @@ class Abandoned extends Error {}
 
 class Cancelled extends Error {}
 
-/** A finished step whose record is not written yet: it goes into the transaction of the next intent. */
+/** A finished step whose record is not written yet: it goes into the transaction of the next intent, or of the end. */
 interface Carry {
   readonly record: StepRecord;
   readonly commit?: ((tx: Tx) => Promise<void>) | undefined;
 }
+
+/** The machine as it was read with a step's intent, and when, by the monotonic clock. */
+interface MachineRead {
+  readonly machine: Machine;
+  readonly at: number;
+}
+
+/** How long what was read with a step's intent is as good as read again: most steps ask for the machine first of all, some several times. */
+const stillFresh = seconds(1);
 
 export interface ExecutionHooks {
   /**
@@ -49,6 +59,7 @@ export class Execution {
   /** The step under way, forward. */
   #current: Step | null = null;
   #deadlineAt = 0;
+  #machineRead: MachineRead | null = null;
 
   constructor(world: World, list: StepList, operation: OperationRecord, hooks: ExecutionHooks = {}) {
     this.#world = world;
@@ -93,10 +104,10 @@ export class Execution {
   }
 
   /** Carries the operation to its end; returns normally also when abandoned. */
-  async run(): Promise<void> {
+  async run({ isNew = false } = {}): Promise<void> {
     try {
-      const recorded = await this.#world.storage.run((tx) => tx.journal.steps(this.#operation.id));
-      this.#steps = [...recorded];
+      if (!isNew)
+        this.#steps = [...(await this.#world.storage.run((tx) => tx.journal.steps(this.#operation.id)))];
       // What was left at the last write: wall time may have jumped since, and how long nobody was at work cannot be known.
       const left = this.#operation.timeLeft ?? this.#operation.deadlineAt - this.#world.clock.now();
       this.#deadlineAt = this.#world.clock.monotonic() + left;
@@ -112,7 +123,7 @@ export class Execution {
   // ---- forward ----------------------------------------------------------------------------------------------------
 
   async #forward(): Promise<void> {
-    let carry: Carry | null = null;
+    let carries: readonly Carry[] = [];
     for (const step of this.#list.steps) {
       const last = this.#lastRecord(step.name, 'do');
       if (last?.state === 'done') continue;
@@ -121,45 +132,39 @@ export class Execution {
       let attempt = last?.attempt ?? 0;
       for (;;) {
         if (!cut) {
-          if (this.#leaving) return this.#layDown(carry);
+          if (this.#leaving) return this.#layDown(carries);
           const stop = this.#stopReason();
-          if (stop) return this.#turnBack(carry, null, stop);
+          if (stop) return this.#turnBack(carries, null, stop);
           attempt += 1;
-          const refused: CodedError | null = await this.#writeIntent(step, attempt, carry);
-          carry = null;
-          if (refused)
-            return this.#turnBack(null, this.#newRecord(step, 'do', attempt, 'failed', refused), refused);
+          if (step.pure) this.#remember(this.#newRecord(step, 'do', attempt, 'intent'));
+          else {
+            const refused: CodedError | null = await this.#writeIntent(step, attempt, carries);
+            carries = [];
+            if (refused)
+              return this.#turnBack([], this.#newRecord(step, 'do', attempt, 'failed', refused), refused);
+          }
         }
         const ended: CodedError | Carry = await this.#attempt(step, cut);
         cut = false;
         if (!(ended instanceof CodedError)) {
-          carry = ended;
+          carries = [...carries, ended];
           break;
         }
         const record = this.#endRecord(step.name, ended);
-        if (!this.#mayRetry(step, ended, attempt)) return this.#turnBack(null, record, ended);
-        await this.#write(null, record);
+        if (!this.#mayRetry(step, ended, attempt)) return this.#turnBack(carries, record, ended);
+        await this.#write(carries, record);
+        carries = [];
         await this.#pauseBeforeRetry(attempt);
       }
     }
-    const final = carry;
     const ended: OperationRecord = { ...this.#operation, state: 'done', endedAt: this.#world.clock.now() };
-    await this.#writeOperation(ended, async (tx) => {
-      if (final) {
-        await tx.journal.putStep(final.record);
-        await final.commit?.(tx);
-      }
-    });
-    if (final) this.#remember(final.record);
+    await this.#writeOperation(ended, (tx) => settle(tx, carries));
+    this.#rememberAll(carries);
   }
 
   /** What is done is written down; nothing is begun. */
-  async #layDown(carry: Carry | null): Promise<void> {
-    if (carry)
-      await this.#writeOperation(this.#operation, async (tx) => {
-        await tx.journal.putStep(carry.record);
-        await carry.commit?.(tx);
-      });
+  async #layDown(carries: readonly Carry[]): Promise<void> {
+    if (carries.length > 0) await this.#writeOperation(this.#operation, (tx) => settle(tx, carries));
     this.abandon();
     this.#throwIfAbandoned();
   }
@@ -198,20 +203,16 @@ export class Execution {
     await this.#world.clock.sleep(pause, signal).catch(() => this.#throwIfAbandoned());
   }
 
-  /** The previous step's outcome and this step's intent, with the domain changes of both, in one transaction. */
-  async #writeIntent(step: Step, attempt: number, carry: Carry | null): Promise<CodedError | null> {
+  /** What was done since the last write and this step's intent, with the domain changes of all, in one transaction. */
+  async #writeIntent(step: Step, attempt: number, carries: readonly Carry[]): Promise<CodedError | null> {
     const record = this.#newRecord(step, 'do', attempt, 'intent');
-    const settle = async (tx: Tx): Promise<void> => {
-      if (!carry) return;
-      await tx.journal.putStep(carry.record);
-      await carry.commit?.(tx);
-    };
     const refusal: { error?: CodedError } = {};
+    const found: { machine?: Machine } = {};
     try {
       await this.#writeOperation(this.#operation, async (tx) => {
         // The database may have the unit run again, and an earlier run is as if it had never been.
         delete refusal.error;
-        await settle(tx);
+        await settle(tx, carries);
         try {
           await step.prepare?.(tx, this.#stepRun(step, this.#abandon.signal));
         } catch (thrown) {
@@ -219,12 +220,14 @@ export class Execution {
           throw thrown;
         }
         await tx.journal.putStep(record);
+        found.machine = await requireMachine(tx, this.#operation.machineId);
       });
+      this.#machineRead = { machine: found.machine!, at: this.#world.clock.monotonic() };
     } catch (thrown) {
       if (!refusal.error || asCodedError(thrown).code === 'operation.lease-lost') throw thrown;
-      await this.#writeOperation(this.#operation, settle);
+      await this.#writeOperation(this.#operation, (tx) => settle(tx, carries));
     }
-    if (carry) this.#remember(carry.record);
+    this.#rememberAll(carries);
     if (refusal.error) return refusal.error;
     this.#remember(record);
     this.#hooks.onBoundary?.(`${this.#list.name}:${step.name}:intent`);
@@ -289,7 +292,7 @@ export class Execution {
   // ---- back -------------------------------------------------------------------------------------------------------
 
   /** Writes the failure and decides the way: undo, or stand. */
-  async #turnBack(carry: Carry | null, failed: StepRecord | null, error: CodedError): Promise<void> {
+  async #turnBack(carries: readonly Carry[], failed: StepRecord | null, error: CodedError): Promise<void> {
     this.#throwIfAbandoned();
     const undo = this.#list.onFailure === 'undo';
     const next: OperationRecord = {
@@ -298,14 +301,11 @@ export class Execution {
       error: errorRecord(error),
     };
     await this.#writeOperation(undo ? next : { ...next, endedAt: this.#world.clock.now() }, async (tx) => {
-      if (carry) {
-        await tx.journal.putStep(carry.record);
-        await carry.commit?.(tx);
-      }
+      await settle(tx, carries);
       if (failed) await tx.journal.putStep(failed);
       if (!undo) await this.#list.failed.commit(tx, this.#stepRun(null, this.#abandon.signal), error);
     });
-    if (carry) this.#remember(carry.record);
+    this.#rememberAll(carries);
     if (failed) this.#remember(failed);
   }
 
@@ -324,7 +324,7 @@ export class Execution {
       if (!began || 'none' in step.undo) continue;
       const last = this.#lastRecord(step.name, 'undo');
       if (last?.state === 'done') continue;
-      if (this.#leaving) return this.#layDown(null);
+      if (this.#leaving) return this.#layDown([]);
       const error = await this.#undoStep(step, step.undo, until);
       undoError ??= error;
     }
@@ -379,7 +379,7 @@ export class Execution {
         const late = budget.signal.aborted && !(thrown instanceof CodedError);
         const error = asCodedError(late ? this.#deadlineError() : thrown);
         const again = error.retry === 'later' && attempt < 5 && clock.monotonic() < until;
-        await this.#write(null, {
+        await this.#write([], {
           ...record,
           state: 'failed',
           endedAt: clock.now(),
@@ -399,13 +399,18 @@ export class Execution {
   #stepRun(step: Step | null, signal: AbortSignal): StepRun {
     const world = this.#world;
     const operation = this.#operation;
-    let lastWritten = Number.NEGATIVE_INFINITY;
+    // What is over within a second is told by its outcome.
+    let lastWritten = world.clock.monotonic();
     return {
       world,
       operation,
       context: operation.context,
       signal,
-      machine: () => world.storage.run((tx) => requireMachine(tx, operation.machineId)),
+      machine: async () => {
+        const read = step && this.#machineRead;
+        if (read && world.clock.monotonic() - read.at < stillFresh) return read.machine;
+        return world.storage.run((tx) => requireMachine(tx, operation.machineId));
+      },
       progress: (activity, percent = null) => {
         if (!step) return;
         const now = world.clock.monotonic();
@@ -488,14 +493,23 @@ export class Execution {
     this.#world.events.emit('step', record);
   }
 
-  async #write(operation: OperationRecord | null, record: StepRecord): Promise<void> {
-    await this.#writeOperation(operation ?? this.#operation, (tx) => tx.journal.putStep(record));
+  #rememberAll(carries: readonly Carry[]): void {
+    for (const { record } of carries) this.#remember(record);
+  }
+
+  async #write(carries: readonly Carry[], record: StepRecord): Promise<void> {
+    await this.#writeOperation(this.#operation, async (tx) => {
+      await settle(tx, carries);
+      await tx.journal.putStep(record);
+    });
+    this.#rememberAll(carries);
     this.#remember(record);
   }
 
   /** The operation row goes into every write: it carries the fence that stops a late writer. */
   async #writeOperation(operation: OperationRecord, more: (tx: Tx) => Promise<void>): Promise<void> {
     this.#throwIfAbandoned();
+    this.#machineRead = null;
     operation = { ...operation, timeLeft: this.#timeLeft() };
     const ended = operation.endedAt !== null && this.#operation.endedAt === null;
     const notes = this.#world.timeline.take(operation.machineId, operation.id);
@@ -509,6 +523,7 @@ export class Execution {
       notes?.giveBack();
       throw thrown;
     }
+    notes?.written();
     this.#operation = { ...operation, cancel: this.#operation.cancel };
     if (ended) this.#world.metrics.operations.inc({ kind: operation.kind, outcome: operation.state });
     this.#world.events.emit('operation', this.#operation);
@@ -532,6 +547,14 @@ export class Execution {
 
   #throwIfAbandoned(): void {
     if (this.#abandon.signal.aborted) throw this.#abandon.signal.reason;
+  }
+}
+
+/** Writes what finished steps left to write. */
+async function settle(tx: Tx, carries: readonly Carry[]): Promise<void> {
+  for (const { record, commit } of carries) {
+    await tx.journal.putStep(record);
+    await commit?.(tx);
   }
 }
 

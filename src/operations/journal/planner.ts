@@ -32,7 +32,7 @@ export async function planOperation(
       progress: () => undefined,
       pause: (time) => world.clock.sleep(time),
     };
-    if (step.pure) {
+    if (step.pure && !step.plan) {
       const outcome = await step.run(run);
       context = { ...context, ...(outcome.context as JsonObject | undefined) };
       sections.push({ step: step.name, lines: [outcome.evidence.summary] });

@@ -34,12 +34,15 @@ export class Runner {
     return this.#running.size;
   }
 
-  /** Begins or goes on with an operation whose lease this process holds. */
-  launch(operation: OperationRecord): void {
+  /**
+   * Begins or goes on with an operation whose lease this process holds.
+   * @param isNew it was journaled this moment: none of its steps is
+   */
+  launch(operation: OperationRecord, { isNew = false } = {}): void {
     if (this.#running.has(operation.id) || this.#leaving || this.#stop.signal.aborted) return;
     const list = this.#lists.of(operation);
     const execution = new Execution(this.#world, list, operation, this.#hooks);
-    const over = execution.run();
+    const over = execution.run({ isNew });
     this.#running.set(operation.id, { execution, over });
     void over
       .catch((thrown: unknown) => this.#relaunchLater(operation.id, thrown))
@@ -140,6 +143,8 @@ export class Runner {
     const waiters = this.#waiters.get(id) ?? new Set();
     this.#waiters.set(id, waiters.add(waiter));
     try {
+      // Whoever carries it out here will tell.
+      if (this.#running.get(id)?.execution.operation.endedAt === null) return await waiter.promise;
       // Asked after the waiter is in place, so that an end in between is not missed.
       const now = await this.#world.storage.run((tx) => tx.journal.find(id));
       if (!now) throw new ServiceError({ code: 'request.not-found', what: `there is no operation ${id}` });

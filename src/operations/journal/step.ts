@@ -15,9 +15,9 @@ export interface StepRun<C extends StepContext = StepContext> {
   readonly context: C;
   /** Aborted at the deadline, when the lease is lost, and, for interruptible steps, on cancellation. */
   readonly signal: AbortSignal;
-  /** The machine as stored now. */
+  /** The machine as stored now, or up to a second ago. */
   machine(): Promise<Machine>;
-  /** Says what is going on; written at most about once a second. */
+  /** Says what is going on; written at most about once a second, the first time when the step is a second old. */
   progress(activity: string, percent?: number | null): void;
   /** Sleeps, or less when the operation is woken; rejects when `signal` is aborted. */
   pause(time: Duration): Promise<void>;
@@ -63,7 +63,11 @@ export interface Step<C extends StepContext = StepContext> {
   readonly kind: 'checkable' | 'at-most-once';
   /** False = this step is not needed here; it leaves no trace. Decided by the context and the journaled input alone. */
   readonly applies?: (context: C, input: JsonObject) => boolean;
-  /** Pure steps read and decide; a plan runs them for real, since they touch nothing. */
+  /**
+   * Pure steps read and decide. They have no intent, for there is nothing that it could be the intent of: a crash has them run
+   * again, and what they found is written with the intent of the next step. So is the outcome of the step before, whose `commit` they
+   * do not see yet; that step is checkable. A plan runs them for real, unless they have a `plan` of their own.
+   */
   readonly pure?: boolean;
   /** May be broken off by cancellation while it runs (waits); others are finished first. */
   readonly interruptible?: boolean;
@@ -78,7 +82,7 @@ export interface Step<C extends StepContext = StepContext> {
   readonly resolve?: (run: StepRun<C>) => Promise<Outcome<C>>;
   /** The way back, or the written reason why there is none (law 6). */
   readonly undo: Undo<C> | { readonly none: string };
-  /** What it would do, for people (law 8). Absent only for pure steps: running them is their plan. */
+  /** What it would do, for people (law 8). Absent only for pure steps: running them is their plan then. */
   plan?(run: StepRun<C>): Promise<readonly string[]>;
 }
 

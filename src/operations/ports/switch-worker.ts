@@ -1,33 +1,51 @@
 import {
   type CodedError,
   DeviceError,
-  describePort,
   milliseconds,
-  portSatisfies,
   type Evidence,
   type ObservedSwitch,
   type PortId,
   type SwitchDriver,
   type SwitchSession,
+  type SwitchStep,
   type SwitchTarget,
   type VlanId,
 } from '../../../plugin-api/index.ts';
-import type { PortRecord } from '../../core/network/port-state.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
 import { Mutex } from '../../kernel/concurrency/mutex.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
-import type { PortReading } from '../quarantine/device-watch.ts';
 import { portEvents } from '../timeline/port-events.ts';
 import { recordEvents } from '../timeline/record-event.ts';
 import type { PortServiceParts } from './port-service.ts';
+import { portFault, readBack, type ReadBack } from './read-back.ts';
 import { wantedOf, type Wanted } from './wanted.ts';
 
 /** Somebody waits for these ports of one switch to be as desired. */
 interface Request {
   readonly ports: readonly PortId[];
   readonly settled: Deferred<readonly Evidence[]>;
+}
+
+/** How a save ended; `brokeOff` = the session broke, and the switch may have restarted. */
+interface Saving {
+  readonly failure: string | null;
+  readonly brokeOff: boolean;
+}
+
+/** What a batch came to. */
+interface Changed {
+  /** As it is stored by now. */
+  readonly at: Switch;
+  readonly wanted: Wanted;
+  readonly found: ReadBack;
+  readonly before: ObservedSwitch;
+  readonly after: ObservedSwitch;
+  /** Null = there was nothing to save, or it is not to be saved as it is. */
+  readonly saving: Saving | null;
+  /** As it is now. */
+  readonly unsavedSince: number | null;
 }
 
 /**
@@ -48,6 +66,8 @@ export class SwitchWorker {
   #idle: AbortController | null = null;
   /** VLANs that all its uplinks carried when it was last read; null = never read, or a change of it failed. */
   #carried: ReadonlySet<VlanId> | null = null;
+  /** People know that it cannot be saved. */
+  #alarmed = false;
 
   constructor(name: string, parts: PortServiceParts, driverOf: (at: Switch) => SwitchDriver) {
     this.#name = name;
@@ -112,19 +132,23 @@ export class SwitchWorker {
       for (const request of batch) request.settled.reject(failure);
       return;
     }
+    await this.#runDivided(batch);
+  }
+
+  /** One machine's bad port must not fail its neighbours: a batch that failed is tried again in halves, down to the one. */
+  async #runDivided(batch: readonly Request[]): Promise<void> {
     try {
       await this.#runTogether(batch);
     } catch (thrown) {
       const error = asCodedError(thrown);
       this.#parts.watch?.switchFailed(this.#name, error);
-      // One machine's bad port must not fail its neighbours: alone, each meets only its own trouble.
-      const divisible = batch.length > 1 && error.retry !== 'later';
-      if (!divisible) {
+      if (batch.length === 1 || error.retry === 'later') {
         for (const request of batch) request.settled.reject(error);
         return;
       }
-      for (const request of batch)
-        await this.#runTogether([request]).catch((own: unknown) => request.settled.reject(asCodedError(own)));
+      const half = Math.ceil(batch.length / 2);
+      await this.#runDivided(batch.slice(0, half));
+      await this.#runDivided(batch.slice(half));
     }
   }
 
@@ -139,64 +163,91 @@ export class SwitchWorker {
   }
 
   async #runTogether(batch: readonly Request[]): Promise<void> {
-    const { log, metrics } = this.#parts;
+    const { metrics } = this.#parts;
     const at = await this.#switch();
     const ports = [...new Set(batch.flatMap((request) => request.ports))];
     const read = [...ports, ...at.uplinks];
     try {
-      const { saved, ...first } = await this.#inSession(
+      const changed = await this.#inSession(
         at,
-        async (session, before) => {
-          const wanted = await wantedOf(this.#parts.storage, at, ports, before);
-          const driver = this.#driverOf(at);
-          const steps = driver.plan(before, wanted.intent);
-          let after = before;
-          if (steps.length > 0) {
-            log.debug({ switch: at.name, lines: driver.render(steps) }, 'switch batch');
-            this.#carried = null;
-            await session.apply(steps);
-            after = await session.read(read);
-          }
-          const evidence = await this.#verify(at, after, wanted, before);
-          // What an earlier change left unsaved is tried again, also one of an earlier process.
-          const due = steps.length > 0 || at.unsavedSince !== null;
-          const saved = due ? await this.#save(at, session) : 'yes';
-          return { evidence, wanted, saved };
-        },
+        (session, before) => this.#change(at, session, before, ports),
         read,
       );
-      const reached = saved === 'broke off' ? await this.#readAgain(at, read, first.wanted) : first.evidence;
-      metrics.switchBatches.inc({ outcome: 'done' });
-      if (saved === 'yes') this.#parts.watch?.switchAnswered(this.#name);
-      for (const request of batch) request.settled.resolve(request.ports.map((port) => reached.get(port)!));
+      if ('refused' in changed) throw changed.refused;
+      const { saving } = changed;
+      const found = saving?.brokeOff ? await this.#readAgain(at, read, changed) : changed.found;
+      metrics.switchBatches.inc({ outcome: found.wrong.size === 0 ? 'done' : 'failed' });
+      if (!saving?.failure) this.#parts.watch?.switchAnswered(this.#name);
+      for (const { ports: own, settled } of batch) {
+        const fault = portFault(at, found, own);
+        if (fault) settled.reject(fault);
+        else settled.resolve(own.map((port) => found.evidence.get(port)!));
+      }
     } catch (thrown) {
       metrics.switchBatches.inc({ outcome: 'failed' });
       throw thrown;
     }
   }
 
-  /** A session that broke while it saved may have broken because the switch restarted, without what was not saved. */
-  async #readAgain(
+  /** Plans, applies, reads back, saves, and writes down what came of it. `refused` = nothing was sent. */
+  async #change(
     at: Switch,
-    read: readonly PortId[],
-    wanted: Wanted,
-  ): Promise<ReadonlyMap<PortId, Evidence>> {
-    this.#carried = null;
-    await this.#drop();
-    return this.#inSession(at, (_session, observed) => this.#verify(at, observed, wanted), read);
+    session: SwitchSession,
+    before: ObservedSwitch,
+    ports: readonly PortId[],
+  ): Promise<Changed | { readonly refused: CodedError }> {
+    const { clock, log, storage } = this.#parts;
+    const wanted = await wantedOf(storage, at, ports, before);
+    const driver = this.#driverOf(at);
+    let steps: readonly SwitchStep[];
+    try {
+      steps = driver.plan(before, wanted.intent);
+    } catch (thrown) {
+      return { refused: asCodedError(thrown) };
+    }
+    // An attempt that was cut after its change, and before it was saved and written down, shows by this.
+    const pending = wanted.records.some(
+      ({ observedVersion, desiredVersion }) => observedVersion !== desiredVersion,
+    );
+    let since = at.unsavedSince;
+    let after = before;
+    if (steps.length > 0) {
+      log.debug({ switch: at.name, lines: driver.render(steps) }, 'switch batch');
+      this.#carried = null;
+      if (!pending) since ??= await this.#markUnsaved();
+      await session.apply(steps);
+      after = await session.read([...ports, ...at.uplinks]);
+    }
+    const now = clock.now();
+    const found = readBack(at, wanted, after, now);
+    const due = pending || since !== null;
+    const saving = due && !found.uplinkFault ? await this.#save(at, session) : null;
+    const outcome: Changed = {
+      at: { ...at, unsavedSince: since },
+      wanted,
+      found,
+      before,
+      after,
+      saving,
+      unsavedSince: due && saving?.failure !== null ? (since ?? now) : null,
+    };
+    if (!saving?.brokeOff) await this.#conclude(outcome);
+    return outcome;
   }
 
-  /** Writes down what was read. @throws DeviceError `switch.not-verified` where it is not what is wanted. */
-  async #verify(
-    at: Switch,
-    observed: ObservedSwitch,
-    { records, intent }: Wanted,
-    before: ObservedSwitch = observed,
-  ): Promise<ReadonlyMap<PortId, Evidence>> {
-    const evidence = await this.#record(at, observed, records, before);
-    verifyUplinks(at, observed, intent.carried);
-    this.#carried = new Set(intent.carried);
-    return evidence;
+  /** A session that broke while it saved may have broken because the switch restarted, without what was not saved. */
+  async #readAgain(at: Switch, read: readonly PortId[], changed: Changed): Promise<ReadBack> {
+    this.#carried = null;
+    await this.#drop();
+    return this.#inSession(
+      at,
+      async (_session, now) => {
+        const found = readBack(at, changed.wanted, now, this.#parts.clock.now());
+        await this.#conclude({ ...changed, found, before: now, after: now });
+        return found;
+      },
+      read,
+    );
   }
 
   /**
@@ -251,86 +302,60 @@ export class SwitchWorker {
       );
   }
 
-  /** Writes down what was read, and fails for ports that are not as desired. */
-  async #record(
-    at: Switch,
-    observed: ObservedSwitch,
-    records: readonly PortRecord[],
-    before: ObservedSwitch,
-  ): Promise<ReadonlyMap<PortId, Evidence>> {
-    const { clock, storage } = this.#parts;
-    const evidence = new Map<PortId, Evidence>();
-    const wrong: string[] = [];
-    const readings: PortReading[] = [];
-    await storage.run(async (tx) => {
-      readings.length = 0;
-      for (const record of records) {
-        const now = observed.ports.get(record.port);
-        const good = now !== undefined && portSatisfies(now, record.desired, observed.defaultVlan);
-        await tx.ports.observe({
-          switch: at.name,
-          port: record.port,
-          observed: now ?? null,
-          observedVersion: good ? record.desiredVersion : record.observedVersion,
-          observedAt: clock.now(),
-        });
-        const shown = now ? describePort(now) : 'not there';
-        evidence.set(record.port, {
-          summary: `${at.name} ${record.port}: ${shown} (read back)`,
-          verified: true,
-        });
-        readings.push({ port: record.port, observed: now ?? null, asDesired: good });
-        if (!good) wrong.push(`${record.port} is ${shown}`);
-      }
-      await recordEvents(tx, portEvents(records, before, observed, clock.now()));
-      if (at.defaultVlan !== observed.defaultVlan) {
-        const fresh = await tx.racks.findSwitch(at.name);
-        if (fresh) await tx.racks.updateSwitch({ ...fresh, defaultVlan: observed.defaultVlan });
-      }
-    });
-    this.#parts.watch?.portsRead(at.name, readings);
-    if (wrong.length > 0) {
-      throw new DeviceError({
-        code: 'switch.not-verified',
-        what: `read back after the change: ${wrong.join('; ')}`,
-        where: at.name,
+  /** Writes down what was read, and whether it is saved. @throws DeviceError where the uplinks are not as wanted */
+  async #conclude({ at, wanted, found, before, after, saving, unsavedSince }: Changed): Promise<void> {
+    const { clock, log, metrics, storage, watch } = this.#parts;
+    const now = clock.now();
+    const events = portEvents(wanted.records, before, after, now);
+    const { defaultVlan } = after;
+    const other = defaultVlan !== at.defaultVlan || unsavedSince !== at.unsavedSince;
+    const failure = saving?.failure ?? null;
+    // Once, until it can be saved again.
+    const alarm = failure !== null && !this.#alarmed;
+    if (found.news.length > 0 || events.length > 0 || other || alarm)
+      await storage.run(async (tx) => {
+        for (const observation of found.news) await tx.ports.observe(observation);
+        await recordEvents(tx, events);
+        const fresh = other ? await tx.racks.findSwitch(at.name) : null;
+        if (fresh) await tx.racks.updateSwitch({ ...fresh, defaultVlan, unsavedSince });
+        if (alarm)
+          await tx.alarms.insert({
+            id: newSortableId('al', now),
+            at: now,
+            code: 'switch.unsaved',
+            machineId: null,
+            text: failure,
+          });
       });
-    }
-    return evidence;
+    if (alarm) metrics.alarms.inc({ code: 'switch.unsaved' });
+    if (failure !== null) log.warn({ switch: at.name, error: failure }, 'change is active but not saved');
+    if (saving) this.#alarmed = failure !== null;
+    watch?.portsRead(at.name, found.readings);
+    if (found.uplinkFault) throw found.uplinkFault;
+    this.#carried = new Set(wanted.intent.carried);
+  }
+
+  /** Writes down that the switch has something to save, before anything is changed. */
+  async #markUnsaved(): Promise<number> {
+    const { clock, storage } = this.#parts;
+    const now = clock.now();
+    await storage.run(async (tx) => {
+      const fresh = await tx.racks.findSwitch(this.#name);
+      if (fresh?.unsavedSince === null) await tx.racks.updateSwitch({ ...fresh, unsavedSince: now });
+    });
+    return now;
   }
 
   /** A change that is not saved works until a reload: an alarm and another try, not a failed operation. */
-  async #save(at: Switch, session: SwitchSession): Promise<'yes' | 'no' | 'broke off'> {
-    const { clock, log, metrics, storage } = this.#parts;
-    let failure: string | null = null;
-    let saved: 'yes' | 'no' | 'broke off' = 'yes';
+  async #save(at: Switch, session: SwitchSession): Promise<Saving> {
     try {
       await session.save();
+      return { failure: null, brokeOff: false };
     } catch (thrown) {
       const error = asCodedError(thrown);
-      failure = error.message;
       this.#parts.watch?.switchFailed(at.name, error);
-      saved = error.code === 'switch.unsaved' ? 'no' : 'broke off';
+      return { failure: error.message, brokeOff: error.code !== 'switch.unsaved' };
     }
-    await storage.run(async (tx) => {
-      const fresh = await tx.racks.findSwitch(at.name);
-      if (!fresh) return;
-      const unsavedSince = failure === null ? null : (fresh.unsavedSince ?? clock.now());
-      if (fresh.unsavedSince !== unsavedSince) await tx.racks.updateSwitch({ ...fresh, unsavedSince });
-      if (failure !== null && fresh.unsavedSince === null) {
-        await tx.alarms.insert({
-          id: newSortableId('al', clock.now()),
-          at: clock.now(),
-          code: 'switch.unsaved',
-          machineId: null,
-          text: failure,
-        });
-      }
-    });
-    if (failure === null) return saved;
-    metrics.alarms.inc({ code: 'switch.unsaved' });
-    log.warn({ switch: at.name, error: failure }, 'change is active but not saved');
-    return saved;
   }
 
   async #switch(): Promise<Switch> {
@@ -369,18 +394,4 @@ export function targetOf(at: Switch): SwitchTarget {
     hostKeyPin: at.hostKeyPin ?? undefined,
     legacyCrypto: at.legacyCrypto,
   };
-}
-
-function verifyUplinks(at: Switch, observed: ObservedSwitch, carried: readonly VlanId[]): void {
-  for (const uplink of at.uplinks) {
-    const tagged = observed.ports.get(uplink)?.tagged ?? [];
-    const missing = carried.filter((vlan) => !tagged.includes(vlan));
-    if (missing.length > 0) {
-      throw new DeviceError({
-        code: 'switch.not-verified',
-        what: `uplink ${uplink} does not carry VLAN ${missing.join(', ')}`,
-        where: at.name,
-      });
-    }
-  }
 }

@@ -15,7 +15,7 @@ import {
   type PowerState,
 } from '../../../plugin-api/index.ts';
 import type { BmcRecord, Machine, MachineId } from '../../core/machine/machine.ts';
-import type { Storage } from '../../core/storage/storage.ts';
+import type { Storage, Tx } from '../../core/storage/storage.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { EventBus } from '../../kernel/events/event-bus.ts';
 import type { Log } from '../../kernel/log/log.ts';
@@ -26,6 +26,13 @@ import type { DeviceWatch } from '../quarantine/device-watch.ts';
 import type { Timings } from '../timings.ts';
 import type { FarPower } from './far-power.ts';
 import { PowerObservations, type PowerObservation } from './power-observations.ts';
+
+/** A machine was turned on or off. */
+export interface Turned {
+  readonly evidence: Evidence;
+  /** Writes down how its power is now. */
+  readonly commit: (tx: Tx) => Promise<void>;
+}
 
 export interface PowerServiceParts {
   readonly drivers: ReadonlyMap<string, PowerDriver>;
@@ -129,8 +136,14 @@ export class PowerService {
     return () => this.#reachedListeners.delete(listener);
   }
 
-  /** On or off, confirmed by reading. */
-  async turn(machine: Machine, wanted: PowerState, signal?: AbortSignal): Promise<Evidence> {
+  /** On or off, confirmed by reading, and written down. */
+  async turn(machine: Machine, wanted: PowerState, signal?: AbortSignal): Promise<void> {
+    const { commit } = await this.turned(machine, wanted, signal);
+    await this.#storage.run(commit);
+  }
+
+  /** On or off, confirmed by reading; `commit` writes it down in a unit of work of the caller's. */
+  async turned(machine: Machine, wanted: PowerState, signal?: AbortSignal): Promise<Turned> {
     const within = wanted === 'on' ? this.#timings.powerOn : this.#timings.powerOff;
     const before = this.#stored.get(machine.id) ?? machine.power?.state;
     const evidence = await this.#noted(
@@ -143,8 +156,7 @@ export class PowerService {
     );
     this.#observations.note(machine.id, this.#observations.begin(machine.id), wanted);
     this.#parts.watch?.bmcAnswered(machine.id);
-    await this.#learned(machine, wanted, 'own');
-    return evidence;
+    return { evidence, commit: (tx) => this.#keep(tx, machine.id, wanted) };
   }
 
   /** The ACPI request: at most once. */
@@ -223,12 +235,13 @@ export class PowerService {
     });
   }
 
-  /** The machine's serial console. It has a session of its own, and holds up nothing else. */
-  console(
+  /** The machine's serial console, where anything can be typed. It has a session of its own, and holds up nothing else. */
+  async console(
     machine: Machine,
     options: { readonly takeOver: boolean },
     signal?: AbortSignal,
   ): Promise<BmcConsole> {
+    this.#parts.mayWrite?.();
     if (this.#parts.far?.has(machine.id)) return this.#parts.far.refuse(machine);
     const bmc = this.#bmc(machine);
     return bmc.console?.(options, signal) ?? unsupported(machine, 'console');
@@ -360,15 +373,24 @@ export class PowerService {
     const ticket = this.#observations.begin(machine.id);
     const state = await this.#bmc(machine).state(signal);
     this.#parts.watch?.bmcAnswered(machine.id);
-    if (this.#observations.note(machine.id, ticket, state)) await this.#learned(machine, state, 'seen');
+    if (this.#observations.note(machine.id, ticket, state)) await this.#seen(machine, state);
     return state;
+  }
+
+  /** Writes down what we did ourselves. */
+  async #keep(tx: Tx, id: MachineId, state: PowerState): Promise<void> {
+    // The unit may yet fail: the next reading compares with what is stored by then.
+    this.#stored.delete(id);
+    const now = await tx.machines.find(id);
+    if (now && now.power?.state !== state)
+      await tx.machines.update({ ...now, power: { state, at: this.#clock.now() } });
   }
 
   /**
    * Only a change is written: polling must not wear the database. A change that was seen although nobody commanded it, and
    * no operation runs that may be its cause, is told to whom it concerns.
    */
-  async #learned(machine: Machine, state: PowerState, how: 'own' | 'seen'): Promise<void> {
+  async #seen(machine: Machine, state: PowerState): Promise<void> {
     const { id } = machine;
     if ((this.#stored.get(id) ?? machine.power?.state) === state) return;
     const was = await this.#storage.run(async (tx) => {
@@ -376,7 +398,7 @@ export class PowerService {
       if (!now) return null;
       if (now.power?.state === state) return null;
       await tx.machines.update({ ...now, power: { state, at: this.#clock.now() } });
-      if (how === 'own' || !now.power || (await tx.journal.active(id))) return null;
+      if (!now.power || (await tx.journal.active(id))) return null;
       await recordEvent(tx, {
         at: this.#clock.now(),
         machineId: id,

@@ -1,8 +1,9 @@
 import { milliseconds, type Duration, type ErrorParts } from '../../../plugin-api/index.ts';
 import { askerOf, type Principal } from '../../core/access/principal.ts';
 import { wholeScope } from '../../core/access/scope.ts';
-import type { Claim } from '../../core/claim/claim.ts';
+import type { Claim, GoneClaim } from '../../core/claim/claim.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
+import type { Tx } from '../../core/storage/storage.ts';
 import { Mutex } from '../../kernel/concurrency/mutex.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
@@ -63,14 +64,16 @@ export interface ReconcileReport {
   readonly entries: readonly ReconcileEntry[];
 }
 
-interface Streak {
-  /** Of which claim: the next holder of the machine begins anew. */
-  readonly claim: string;
-  readonly rounds: number;
-  readonly since: number;
-  /** By the steady clock: rounds that a jump of the wall clock sets apart are not apart. */
-  readonly countedAt: number;
-  readonly told: boolean;
+/** A machine that an instance of this cloud holds. */
+interface Held {
+  readonly claim: Claim;
+  readonly name: string;
+  readonly hostname: string;
+  readonly busy: boolean;
+  /** Of a database that was restored since: another may be there by now, and nobody is taken back for it. */
+  readonly beforeRestore: boolean;
+  /** In how many rounds up to now its instance was gone. */
+  readonly before: GoneClaim | null;
 }
 
 export interface InstanceReconcilerOptions {
@@ -88,11 +91,15 @@ export interface InstanceReconcilerOptions {
 
 /**
  * Finds machines whose instance CloudStack has expunged without saying so here. Taking a machine back erases it, so nothing is done on a
- * single sight, on an answer that is not complete, while an operation runs there, or to many at once.
+ * single sight, on an answer that is not complete, while an operation runs there, or to many at once. In which rounds an
+ * instance was gone is counted in the database: another instance of the service, or the next process, goes on with it.
  */
 export class InstanceReconciler {
   readonly #options: InstanceReconcilerOptions;
-  readonly #streaks = new Map<MachineId, Streak>();
+  /** When the latest rounds were counted, by the steady clock: what a jump of the wall clock sets apart is not apart. */
+  #counts = new Map<MachineId, { readonly count: string; readonly at: number }>();
+  /** A round failed, and that could not be written down: what was counted before does not count. */
+  #broken = false;
   /** One round at a time: the timer's and a person's would count twice. */
   readonly #turn = new Mutex();
   readonly #stopping = new AbortController();
@@ -131,7 +138,6 @@ export class InstanceReconciler {
     // Several services must not ask in step.
     await sleep(random());
     while (!signal.aborted) {
-      // What was counted elsewhere is not known here: whoever takes this over counts anew.
       if (world.instances.leads('reconcile')) await this.round();
       await sleep(0.9 + 0.2 * random());
     }
@@ -157,8 +163,6 @@ export class InstanceReconciler {
             idle.map(({ name, claim }) => ({ name, uuid: claim.instanceUuid })),
             this.#stopping.signal,
           );
-    if (!dryRun) await this.#learn(held, sightings);
-
     const now = world.clock.now();
     const judged = held.map((one) => {
       const sighting: Sighting = sightings.get(one.name) ?? {
@@ -166,13 +170,12 @@ export class InstanceReconciler {
         why: 'nothing was said of it',
       };
       if (one.busy) return { ...one, sighting, streak: null };
-      return { ...one, sighting, streak: sighting.kind === 'gone' ? this.#counted(one.claim, now) : null };
+      return { ...one, sighting, streak: sighting.kind === 'gone' ? this.#counted(one, now) : null };
     });
     const gone = judged.filter(({ streak }) => streak !== null);
     const brake = brakeText(gone.length, held.length, settings.maxPercent);
     if (!dryRun) {
-      this.#streaks.clear();
-      for (const { claim, streak } of gone) this.#streaks.set(claim.machineId, streak!);
+      await this.#record(held, sightings, judged);
       await this.#tellBrake(brake);
     }
 
@@ -207,16 +210,7 @@ export class InstanceReconciler {
   }
 
   /** The machines that instances of this cloud hold. */
-  async #held(): Promise<
-    readonly {
-      readonly claim: Claim;
-      readonly name: string;
-      readonly hostname: string;
-      readonly busy: boolean;
-      /** Of a database that was restored since: another may be there by now, and nobody is taken back for it. */
-      readonly beforeRestore: boolean;
-    }[]
-  > {
+  async #held(): Promise<readonly Held[]> {
     const { cloud, world } = this.#options;
     const prefix = `${cloud}/`;
     return world.storage.run(async (tx) => {
@@ -226,44 +220,73 @@ export class InstanceReconciler {
       const names = new Map((await tx.machines.list()).map(({ id, hostname }) => [id, hostname]));
       const acceptedAt = (await tx.history.read()).restored?.acceptedAt ?? 0;
       const active = new Set((await tx.journal.listActive()).map(({ machineId }) => machineId));
+      const gone = await goneByMachine(tx);
       return claims.map((claim) => ({
         claim,
         name: claim.externalId.slice(prefix.length),
         hostname: names.get(claim.machineId) ?? claim.machineId,
         busy: active.has(claim.machineId),
         beforeRestore: claim.since < acceptedAt,
+        before: gone.get(claim.machineId) ?? null,
       }));
     });
   }
 
-  async #learn(
-    held: readonly { readonly claim: Claim; readonly name: string }[],
+  /** The count with this round in it; a round too soon after the last one that counted adds nothing. */
+  #counted({ claim, before }: Held, now: number): GoneClaim {
+    const { machineId, externalId, since: claimedAt } = claim;
+    const same = before?.externalId === externalId && before.claimedAt === claimedAt;
+    if (!same || this.#broken)
+      return { machineId, externalId, claimedAt, rounds: 1, since: now, told: false };
+    const known = this.#counts.get(machineId);
+    // Of what another process counted it is not known when: it may have been just now.
+    if (known?.count !== countOf(before)) return before;
+    const apart = this.#options.world.clock.monotonic() - known.at >= this.#options.settings.spacing;
+    return apart ? { ...before, rounds: before.rounds + 1 } : before;
+  }
+
+  /** Writes down what this round told: UUIDs, and what it counted. What is not gone, or not judged, begins anew. */
+  async #record(
+    held: readonly Held[],
     sightings: ReadonlyMap<string, Sighting>,
+    judged: readonly (Held & { readonly streak: GoneClaim | null })[],
   ): Promise<void> {
-    await this.#options.world.storage.run(async (tx) => {
+    const { cloud, world } = this.#options;
+    const counted = judged.flatMap(({ before, streak }) => (streak ? [{ before, streak }] : []));
+    const gone = new Set(counted.map(({ streak }) => streak.machineId));
+    await world.storage.run(async (tx) => {
       for (const { claim, name } of held) {
         const sighting = sightings.get(name);
         if (claim.instanceUuid === null && sighting && 'uuid' in sighting)
           await tx.claims.learnInstanceUuid(claim.machineId, claim.externalId, sighting.uuid);
       }
+      const stored = await goneByMachine(tx);
+      const over = [...stored.values()].filter(
+        ({ machineId, externalId }) => externalId.startsWith(`${cloud}/`) && !gone.has(machineId),
+      );
+      await tx.claims.forgetGone(over.map(({ machineId }) => machineId));
+      for (const { before, streak } of counted) {
+        // Two instances that count the same round count it once.
+        const now = stored.get(streak.machineId) ?? null;
+        if (streak !== before && countOf(now) === countOf(before)) await tx.claims.putGone(streak);
+      }
     });
-  }
-
-  /** The streak with this round in it; a round too soon after the last one that counted adds nothing. */
-  #counted(claim: Claim, now: number): Streak {
-    const key = `${claim.externalId} ${claim.since}`;
-    const before = this.#streaks.get(claim.machineId);
-    const countedAt = this.#options.world.clock.monotonic();
-    if (before?.claim !== key) return { claim: key, rounds: 1, since: now, countedAt, told: false };
-    if (countedAt - before.countedAt < this.#options.settings.spacing) return before;
-    return { ...before, rounds: before.rounds + 1, countedAt };
+    this.#broken = false;
+    const at = world.clock.monotonic();
+    this.#counts = new Map(
+      counted.map(({ before, streak }) => {
+        const count = countOf(streak);
+        const known = this.#counts.get(streak.machineId);
+        return [streak.machineId, streak === before && known?.count === count ? known : { count, at }];
+      }),
+    );
   }
 
   async #takeBack(
     claim: Claim,
     hostname: string,
     name: string,
-    streak: Streak,
+    streak: GoneClaim,
   ): Promise<Pick<ReconcileEntry, 'action' | 'operationId'>> {
     const { operations, world } = this.#options;
     const since = new Date(streak.since).toISOString();
@@ -295,13 +318,13 @@ export class InstanceReconciler {
     }
   }
 
-  async #tellGone(claim: Claim, hostname: string, name: string, streak: Streak): Promise<void> {
+  async #tellGone(claim: Claim, hostname: string, name: string, streak: GoneClaim): Promise<void> {
     if (streak.told) return;
-    this.#streaks.set(claim.machineId, { ...streak, told: true });
     await this.#alarm(
       'cloudstack.instance-gone',
       claim.machineId,
       `CloudStack has expunged ${name} (${claim.instanceUuid}), which still holds ${hostname}`,
+      (tx) => tx.claims.putGone({ ...streak, told: true }),
     );
   }
 
@@ -314,22 +337,32 @@ export class InstanceReconciler {
     code: 'cloudstack.instance-gone' | 'cloudstack.too-many-gone',
     machineId: MachineId | null,
     text: string,
+    told?: (tx: Tx) => Promise<void>,
   ): Promise<void> {
     const { clock, log, metrics, storage } = this.#options.world;
     const at = clock.now();
-    await storage.run((tx) => tx.alarms.insert({ id: newSortableId('al', at), at, code, machineId, text }));
+    await storage.run(async (tx) => {
+      await tx.alarms.insert({ id: newSortableId('al', at), at, code, machineId, text });
+      await told?.(tx);
+    });
     metrics.alarms.inc({ code });
     log.warn({ code, machine: machineId }, text);
   }
 
   /** A round without an answer says nothing about anything: the rounds in a row are broken. */
-  #failed(dryRun: boolean, thrown: unknown): ReconcileReport {
+  async #failed(dryRun: boolean, thrown: unknown): Promise<ReconcileReport> {
     const { settings, world } = this.#options;
     const error = asCodedError(thrown);
-    if (!dryRun) {
-      this.#streaks.clear();
-      if (!this.#stopping.signal.aborted)
-        world.log.warn({ code: error.code, reason: error.message }, 'no reconcile with CloudStack');
+    // A round that a stop cut short was none.
+    if (!dryRun && !this.#stopping.signal.aborted) {
+      world.log.warn({ code: error.code, reason: error.message }, 'no reconcile with CloudStack');
+      this.#broken = true;
+      await this.#record([], new Map(), []).catch((unwritten: unknown) =>
+        world.log.warn(
+          { reason: asCodedError(unwritten).message },
+          'a round that told nothing is not written down yet',
+        ),
+      );
     }
     return {
       at: world.clock.now(),
@@ -341,6 +374,15 @@ export class InstanceReconciler {
       entries: [],
     };
   }
+}
+
+async function goneByMachine(tx: Tx): Promise<ReadonlyMap<MachineId, GoneClaim>> {
+  return new Map((await tx.claims.gone()).map((record) => [record.machineId, record]));
+}
+
+/** Tells whether somebody counted in between. */
+function countOf(record: GoneClaim | null): string {
+  return record ? `${record.rounds} ${record.claimedAt} ${record.externalId}` : '';
 }
 
 function brakeText(gone: number, all: number, maxPercent: number): string | null {

@@ -10,7 +10,9 @@ import {
 import type { Tx } from '../../core/storage/storage.ts';
 import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
 import { describePoint, engineEvent, PhasePoints } from '../timeline/engine-events.ts';
-import { bootDevice, offOrFence, powerOff, powerOn, requireOff } from './power-steps.ts';
+import { offOrFence } from './off-or-fence.ts';
+import { bootDevice, powerOff, powerOn } from './power-steps.ts';
+import { requireOff } from './require-off.ts';
 
 export interface EnginePhase<C extends StepContext> {
   readonly phase: DeployPhase;

@@ -8,7 +8,7 @@ import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
 import type { PortWish } from '../ports/port-service.ts';
 import type { World } from '../world.ts';
-import { requireOff } from './power-steps.ts';
+import { requireOff } from './require-off.ts';
 
 type Wishes<C extends StepContext> = (run: StepRun<C>, machine: Machine) => Promise<readonly PortWish[]>;
 

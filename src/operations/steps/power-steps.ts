@@ -1,15 +1,6 @@
-import {
-  DeviceError,
-  milliseconds,
-  type BootDevice,
-  type CodedError,
-  type Duration,
-} from '../../../plugin-api/index.ts';
-import { formatDuration } from '../../kernel/clock/duration.ts';
-import { withDeadline } from '../../kernel/concurrency/deadline.ts';
-import { ServiceError } from '../../kernel/errors/service-error.ts';
-import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
-import { fencePorts } from './port-steps.ts';
+import { DeviceError, type BootDevice } from '../../../plugin-api/index.ts';
+import { done, type Step, type StepContext, type StepRun } from '../journal/step.ts';
+import { offOrFence } from './off-or-fence.ts';
 
 /** Off, confirmed by reading. */
 export function powerOff<C extends StepContext>(
@@ -20,7 +11,7 @@ export function powerOff<C extends StepContext>(
     ...more,
     name,
     kind: 'checkable',
-    run: async (run) => ({ evidence: await run.world.power.turn(await run.machine(), 'off', run.signal) }),
+    run: async (run) => run.world.power.turned(await run.machine(), 'off', run.signal),
     undo: { none: 'off is where every operation that fails leaves the machine' },
     plan: async (run) => [run.world.power.planTurn(await run.machine(), 'off')],
   };
@@ -52,7 +43,7 @@ export function powerOn<C extends StepContext>(
       const stop = onSign?.(run, () => told.abort(new Error('the machine reported in')));
       try {
         const signal = AbortSignal.any([run.signal, told.signal]);
-        return { evidence: await run.world.power.turn(machine, 'on', signal) };
+        return await run.world.power.turned(machine, 'on', signal);
       } catch (thrown) {
         if (run.signal.aborted) throw thrown;
         // It may have come up, done its work and gone off again between two readings.
@@ -85,71 +76,4 @@ export function bootDevice<C extends StepContext>(
     undo: { none: 'the boot device is set anew before each boot' },
     plan: async (run) => [run.world.power.planBootDevice(await run.machine(), device)],
   };
-}
-
-/** Refuses to go on unless the BMC says off at this moment: ports move only under a machine that is off (law 4). */
-export async function requireOff(run: StepRun): Promise<void> {
-  const machine = await run.machine();
-  if ((await run.world.power.state(machine, run.signal)) === 'off') return;
-  throw new ServiceError({
-    code: 'machine.state',
-    retry: 'never',
-    what: 'the machine is on; its ports may move only while it is off',
-    where: machine.hostname,
-    remedy: 'somebody switched it on behind our back: find out who',
-  });
-}
-
-/** Off, or, where that cannot be confirmed, every port shut and the operation told so. */
-export async function offOrFence<C extends StepContext>(run: StepRun<C>): Promise<Outcome<C>> {
-  // The fence must come within the time that is kept for undoing, whatever the BMC does with the first half of it.
-  const failure = await tryOff(run, milliseconds(run.world.timings.undoBudget / 2));
-  if (failure === null) return done('off, confirmed');
-  const shut = await fencePorts(run);
-  throw new ServiceError({
-    code: 'operation.fenced',
-    what: `power off could not be confirmed (${failure.message}); ${shut}`,
-    where: (await run.machine()).hostname,
-    cause: failure,
-  });
-}
-
-/**
- * Tries several times before it gives up: a fence is the last resort.
- * @param within for all tries together; default as long as they take.
- * @returns why it cannot be confirmed off, or null.
- */
-export async function tryOff(run: StepRun, within?: Duration): Promise<CodedError | null> {
-  const { clock, timings, power } = run.world;
-  const machine = await run.machine();
-  let last: DeviceError | null = null;
-  const tries = async (signal: AbortSignal): Promise<DeviceError | null> => {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await power.turn(machine, 'off', signal);
-        return null;
-      } catch (thrown) {
-        if (signal.aborted || !(thrown instanceof DeviceError)) throw thrown;
-        last = thrown;
-        if (thrown.retry !== 'later' || attempt >= 3) return thrown;
-        await clock.sleep(timings.retryDelay, signal);
-      }
-    }
-  };
-  if (within === undefined) return tries(run.signal);
-  const late = (): DeviceError =>
-    last ??
-    new DeviceError({
-      code: 'power.unconfirmed',
-      what: `the machine was not confirmed off within ${formatDuration(within)}`,
-      where: machine.hostname,
-    });
-  try {
-    return await withDeadline(clock, within, late, tries, run.signal);
-  } catch (thrown) {
-    // Out of time is no reason to leave the ports open. A lost lease is: another process goes on here.
-    if (thrown instanceof DeviceError) return thrown;
-    if (thrown instanceof ServiceError && thrown.code === 'operation.deadline') return thrown;
-    throw thrown;
-  }
 }

@@ -63,12 +63,16 @@ export class Survey {
   /** Whatever lies in the reader's scope; what concerns the service as a whole only for who sees everything. */
   async take(reader: Reader, { quick = false, onProgress }: SurveyOptions = {}): Promise<SurveyReport> {
     if (quick) return this.#within(reader, await this.#take(true));
-    if (onProgress) this.#listeners.add(onProgress);
+    // Everybody gets the same survey: what is read there may lie outside this one's scope.
+    const nameless =
+      onProgress && ((progress: ReadingProgress) => onProgress({ ...progress, last: 'a device' }));
+    const listener = parseScope(reader.scope).whole ? onProgress : nameless;
+    if (listener) this.#listeners.add(listener);
     try {
       this.#running ??= this.#take(false).finally(() => (this.#running = null));
       return await this.#within(reader, await this.#running);
     } finally {
-      if (onProgress) this.#listeners.delete(onProgress);
+      if (listener) this.#listeners.delete(listener);
     }
   }
 

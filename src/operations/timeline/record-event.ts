@@ -6,6 +6,8 @@ import type { EventKind, TimelineEvent } from '../../core/storage/timeline.ts';
 
 /** Something that happened to a machine, for its timeline. No text may hold a secret: it is kept as it is, and shown. */
 export interface MachineEvent {
+  /** As `newEventId` makes it; it gets one when it is written, unless it has one. */
+  readonly id?: string | undefined;
   /** Epoch milliseconds. */
   readonly at: number;
   readonly machineId: MachineId;
@@ -23,6 +25,8 @@ export interface MachineEvent {
   readonly who?: Requester | null | undefined;
 }
 
+export type NotedEvent = MachineEvent & { readonly id: string };
+
 /** Longest parts of an event, in characters. */
 const longest = { text: 1_000, state: 300, reason: 300, name: 128 } as const;
 
@@ -31,8 +35,15 @@ export function recordEvent(tx: Tx, event: MachineEvent): Promise<void> {
   return recordEvents(tx, [event]);
 }
 
-/** Writes events; which operation they belong to is found for all of them at once. */
-export async function recordEvents(tx: Tx, events: readonly MachineEvent[]): Promise<void> {
+/**
+ * Writes events; which operation they belong to is found for all of them at once.
+ * @param options.again some of them may have been written before: those stay as they are
+ */
+export async function recordEvents(
+  tx: Tx,
+  events: readonly MachineEvent[],
+  options: { readonly again?: boolean } = {},
+): Promise<void> {
   if (events.length === 0) return;
   const open = new Set(
     events.filter(({ operationId }) => operationId === undefined).map(({ machineId }) => machineId),
@@ -43,13 +54,14 @@ export async function recordEvents(tx: Tx, events: readonly MachineEvent[]): Pro
       const { machineId, operationId } = event;
       return rowOf(event, operationId === undefined ? active?.get(machineId) : operationId);
     }),
+    options,
   );
 }
 
 function rowOf(event: MachineEvent, operationId: string | null | undefined): TimelineEvent {
   const { at, machineId, kind, text, before = null, after = null, took = null, who = null } = event;
   return {
-    id: newEventId(at),
+    id: event.id ?? newEventId(at),
     at: Math.round(at),
     machineId,
     operationId: operationId ?? null,
@@ -69,7 +81,7 @@ function rowOf(event: MachineEvent, operationId: string | null | undefined): Tim
 let sequence = 0;
 
 /** A unique id; events of one process and one millisecond are in the order of making. */
-function newEventId(at: number): string {
+export function newEventId(at: number): string {
   sequence = (sequence + 1) % 2 ** 16;
   return `${eventIdAt(at)}${sequence.toString(16).padStart(4, '0')}${randomBytes(4).toString('hex')}`;
 }

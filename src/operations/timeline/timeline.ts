@@ -84,7 +84,11 @@ export class Timeline {
     return this.#storage.run(async (tx) => {
       const { id, hostname } = await visibleMachine(tx, reader, query.machine);
       const window = windowOf(id, query);
-      const sources = [await events(tx, window), await operations(tx, window), await alarms(tx, window)];
+      const sources = [
+        await events(tx, window),
+        await operations(tx, window),
+        await alarms(tx, window),
+      ] as const;
       const complete = sources.map((source) => source.complete).reduce((a, b) => (a > b ? a : b));
       const known = sources
         .flatMap(({ placed }) => placed)
@@ -93,12 +97,35 @@ export class Timeline {
       const page = known.slice(0, query.limit);
       return {
         machine: { id, hostname },
-        entries: page.map(({ entry }) => entry),
+        entries: inOrder(page, sources[1].setBack).map(({ entry }) => entry),
         // What was read is given whole, unless it is too much; a page of a narrow window may well be empty.
         next: known.length > page.length ? page.at(-1)!.key : complete === '' ? null : complete,
       };
     });
   }
+}
+
+/** That the clock was set back while an operation ran. */
+interface SetBack {
+  /** When the operation began: of itself nothing was earlier. */
+  readonly from: number;
+  /** By so many milliseconds, at the least. */
+  readonly by: number;
+}
+
+/**
+ * The page with what was recorded of an operation among its steps also where the clock was set back meanwhile: what seems to be
+ * from before its beginning is from after that.
+ */
+function inOrder(page: readonly Placed[], setBack: ReadonlyMap<string, SetBack>): readonly Placed[] {
+  if (setBack.size === 0) return page;
+  const orderOf = ({ key, entry: { id, at, operationId, kind } }: Placed): string => {
+    const jump =
+      operationId === null || kind === 'operation' || kind === 'step' ? null : setBack.get(operationId);
+    return jump && at < jump.from ? keyAt(at + jump.by, ranks.event, id) : key;
+  };
+  const placed = page.map((one) => ({ one, order: orderOf(one) }));
+  return placed.sort((a, b) => (a.order < b.order ? 1 : -1)).map(({ one }) => one);
 }
 
 interface Window extends TimelineQuery {
@@ -174,7 +201,11 @@ function eventEntry(event: TimelineEvent): TimelineEntry {
 
 // ---- operations and their steps -------------------------------------------------------------------------------------
 
-async function operations(tx: Tx, window: Window): Promise<Source> {
+interface OperationsSource extends Source {
+  readonly setBack: ReadonlyMap<string, SetBack>;
+}
+
+async function operations(tx: Tx, window: Window): Promise<OperationsSource> {
   const { machineId, operation, last, since = 0 } = window;
   let records: readonly OperationRecord[];
   if (operation === undefined) {
@@ -190,14 +221,43 @@ async function operations(tx: Tx, window: Window): Promise<Source> {
   const oldest = records.length === operationsPerPage ? records.at(-1)! : null;
   const shown = records.filter(({ endedAt }) => endedAt === null || endedAt >= since);
   const steps = shown.length === 0 ? [] : await tx.journal.stepsOf(shown.map(({ id }) => id));
+  const setBack = new Map<string, SetBack>();
+  const placed = shown.flatMap((operation) => {
+    const own = steps.filter(({ operationId }) => operationId === operation.id);
+    const story = storyOf(operation, own);
+    if (story.setBack > 0) setBack.set(operation.id, { from: operation.createdAt, by: story.setBack });
+    return story.placed;
+  });
   return {
-    placed: [...shown.flatMap(operationEntries), ...steps.map(stepEntry)],
+    placed,
+    setBack,
     complete: oldest && oldest.createdAt >= since ? after(oldest.createdAt, last) : '',
   };
 }
 
-/** Its beginning, its end, and that somebody asked for it. */
-function operationEntries(operation: OperationRecord): readonly Placed[] {
+/** An operation with its steps, in the order of their numbers: where the clock was set back meanwhile, times alone would mix them. */
+function storyOf(
+  operation: OperationRecord,
+  steps: readonly StepRecord[],
+): { readonly placed: readonly Placed[]; readonly setBack: number } {
+  let setBack = 0;
+  let latest = operation.createdAt;
+  const later = (at: number): number => {
+    setBack = Math.max(setBack, latest - at);
+    latest = at + setBack;
+    return latest;
+  };
+  const inTurn = [...steps].sort((a, b) => a.seq - b.seq);
+  const placed = inTurn.map((step) => {
+    const from = later(step.startedAt);
+    return stepEntry(step, { from, to: step.endedAt === null ? null : later(step.endedAt) });
+  });
+  const endedAt = operation.endedAt === null ? null : later(operation.endedAt);
+  return { placed: [...operationEntries(operation, endedAt), ...placed], setBack };
+}
+
+/** Its beginning, its end, and that somebody asked for it. @param ended where its end belongs */
+function operationEntries(operation: OperationRecord, ended: number | null): readonly Placed[] {
   const { id, kind, joinKey, machineId, requester, createdAt, cancel, endedAt, state, error } = operation;
   const text = joinKey === machineId ? kind : `${kind} of ${joinKey}`;
   const base = { kind: 'operation', operationId: id, text, ...nothing } as const;
@@ -209,32 +269,33 @@ function operationEntries(operation: OperationRecord): readonly Placed[] {
   ];
   if (cancel)
     placed.push({
-      key: keyAt(cancel.at, ranks.step, id),
+      key: keyAt(Math.max(cancel.at, createdAt), ranks.step, id),
       entry: { ...base, id: `${id}:cancel`, at: cancel.at, outcome: 'cancel-asked', who: cancel.requester },
     });
-  if (endedAt !== null)
+  if (endedAt !== null && ended !== null)
     placed.push({
-      key: keyAt(endedAt, ranks.ended, id),
+      key: keyAt(ended, ranks.ended, id),
       entry: {
         ...base,
         id: `${id}:ended`,
         at: endedAt,
         outcome: state,
         error: errorOf(error),
-        took: endedAt - createdAt,
+        took: ended - createdAt,
       },
     });
   return placed;
 }
 
-function stepEntry(step: StepRecord): Placed {
+/** @param place where it belongs */
+function stepEntry(step: StepRecord, place: { readonly from: number; readonly to: number | null }): Placed {
   const { operationId, seq, name, direction, attempt, state, startedAt, endedAt, progress } = step;
   const at = endedAt ?? startedAt;
   const id = `${operationId}:${String(seq).padStart(4, '0')}`;
   const again = attempt > 1 ? ` (attempt ${attempt})` : '';
   const activity = state === 'intent' && progress ? `: ${progress.activity}` : '';
   return {
-    key: keyAt(at, ranks.step, id),
+    key: keyAt(place.to ?? place.from, ranks.step, id),
     entry: {
       ...nothing,
       id,
@@ -245,7 +306,7 @@ function stepEntry(step: StepRecord): Placed {
       outcome: state === 'intent' ? 'running' : state,
       evidence: step.evidence && { summary: step.evidence.summary, verified: step.evidence.verified },
       error: errorOf(step.error),
-      took: endedAt === null ? null : endedAt - startedAt,
+      took: place.to === null ? null : place.to - place.from,
     },
   };
 }

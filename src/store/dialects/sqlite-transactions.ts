@@ -3,6 +3,19 @@ import type { SqliteHandle, SqliteStatement } from '../sqlite-handle.ts';
 import type { StatementResult, Transaction, Transactions } from '../transactions.ts';
 import { translateSqliteError } from './sqlite-errors.ts';
 
+/**
+ * So many transactions of one turn of the event loop are stored by themselves, the others of that turn together: each sync to disk stops
+ * the whole process, which hundreds of them at once would do for seconds. A few in a row are one operation's, which waits for them.
+ */
+const storedAlone = 4;
+
+/** Transactions that are stored with one sync to disk, or not at all. */
+interface Group {
+  readonly stored: Promise<void>;
+  /** Why nothing of it can be stored any more. */
+  lost: { readonly error: unknown } | null;
+}
+
 /** Room for every shape of statement that the stores compose; what is beyond it is prepared anew. */
 const keptStatements = 500;
 
@@ -18,6 +31,13 @@ export class SqliteTransactions implements Transactions {
   readonly #refused: (error: unknown, statement: string) => void;
   readonly #statements = new Map<string, SqliteStatement>();
   readonly #turns = new Mutex();
+  readonly #transaction: Transaction = {
+    // The engine answers at once; its failures are the promise's.
+    execute: async (statement, parameters) => this.#execute(statement, parameters),
+  };
+  /** Transactions of this turn of the event loop so far. */
+  #inThisTurn = 0;
+  #group: Group | null = null;
 
   /** @param refused hears of statements that the engine refused */
   constructor(handle: SqliteHandle, refused: (error: unknown, statement: string) => void) {
@@ -25,24 +45,73 @@ export class SqliteTransactions implements Transactions {
     this.#refused = refused;
   }
 
-  within<T>(turn: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.#turns.run(async () => {
-      // With the right to write from the beginning, so that BEGIN is the only statement that can meet a lock. libsql leaves a
-      // statement that met one in the middle of its work, and no transaction commits until that same statement runs again;
-      // BEGIN always does.
-      this.#execute('BEGIN IMMEDIATE', []);
-      try {
-        const result = await turn({
-          // The engine answers at once; its failures are the promise's.
-          execute: async (statement, parameters) => this.#execute(statement, parameters),
-        });
-        this.#execute('COMMIT', []);
-        return result;
-      } catch (error) {
-        this.#rollBack();
-        throw error;
-      }
+  async within<T>(turn: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const [result, group] = await this.#turns.run(async () => {
+      this.#inThisTurn += 1;
+      if (this.#inThisTurn === 1) setImmediate(() => (this.#inThisTurn = 0));
+      if (this.#group === null && this.#inThisTurn <= storedAlone) return [await this.#alone(turn), null];
+      this.#group ??= this.#begin();
+      return [await this.#inGroup(this.#group, turn), this.#group];
     });
+    await group?.stored;
+    return result;
+  }
+
+  async #alone<T>(turn: (transaction: Transaction) => Promise<T>): Promise<T> {
+    // With the right to write from the beginning, so that BEGIN is the only statement that can meet a lock. libsql leaves a
+    // statement that met one in the middle of its work, and no transaction commits until that same statement runs again;
+    // BEGIN always does.
+    this.#execute('BEGIN IMMEDIATE', []);
+    try {
+      const result = await turn(this.#transaction);
+      this.#execute('COMMIT', []);
+      return result;
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+  }
+
+  #begin(): Group {
+    this.#execute('BEGIN IMMEDIATE', []);
+    const stored = new Promise<void>((resolve, reject) => {
+      const store = async (): Promise<void> => {
+        const { lost } = group;
+        this.#group = null;
+        if (lost) throw lost.error;
+        try {
+          this.#execute('COMMIT', []);
+        } catch (error) {
+          this.#rollBack();
+          throw error;
+        }
+      };
+      setImmediate(() => void this.#turns.run(store).then(resolve, reject));
+    });
+    // Where every transaction of it failed by itself nobody waits.
+    stored.catch(() => undefined);
+    const group: Group = { stored, lost: null };
+    return group;
+  }
+
+  async #inGroup<T>(group: Group, turn: (transaction: Transaction) => Promise<T>): Promise<T> {
+    if (group.lost) throw group.lost.error;
+    this.#execute('SAVEPOINT unit', []);
+    try {
+      const result = await turn(this.#transaction);
+      this.#execute('RELEASE unit', []);
+      return result;
+    } catch (error) {
+      try {
+        this.#handle.exec('ROLLBACK TO unit');
+        this.#handle.exec('RELEASE unit');
+      } catch {
+        // SQLite has rolled back the whole group (disk full, I/O error): what was done before in it is lost as well.
+        group.lost = { error };
+        this.#rollBack();
+      }
+      throw error;
+    }
   }
 
   #execute(text: string, parameters: unknown[]): StatementResult {

@@ -1,4 +1,4 @@
-import type { Claim } from '../../core/claim/claim.ts';
+import type { Claim, GoneClaim } from '../../core/claim/claim.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
 import type { ClaimStore } from '../../core/storage/storage.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
@@ -62,6 +62,20 @@ export class SqlClaimStore implements ClaimStore {
         where: machineId,
       });
     }
+  }
+
+  async gone(): Promise<readonly GoneClaim[]> {
+    const rows = await this.#tables.goneClaim.select(this.#session, {});
+    return rows.map((row) => ({ ...row, machineId: row.machineId as MachineId }));
+  }
+
+  async putGone(record: GoneClaim): Promise<void> {
+    await this.#tables.goneClaim.put(this.#session, record);
+  }
+
+  async forgetGone(machineIds: readonly MachineId[]): Promise<void> {
+    if (machineIds.length > 0)
+      await this.#tables.goneClaim.delete(this.#session, { machineId: inSteps(machineIds) });
   }
 }
 

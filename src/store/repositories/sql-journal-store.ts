@@ -72,16 +72,33 @@ export class SqlJournalStore implements JournalStore {
   async insert(operation: OperationRecord): Promise<void> {
     const { id, cancel, leaseOwner, fence } = operation;
     const input = this.#sealer.seal(JSON.stringify(operation.input), placeOf(id, 'input'));
-    const row = { id, ...this.#columns(operation), input, cancel, leaseOwner, fence };
+    const { machineId, kind, listVersion, joinKey, requester, createdAt, deadlineAt } = operation;
+    const row: OperationRow = {
+      id,
+      machineId,
+      kind,
+      listVersion,
+      joinKey,
+      requester,
+      createdAt,
+      deadlineAt,
+      ...this.#changingColumns(operation),
+      input,
+      cancel,
+      leaseOwner,
+      fence,
+    };
     await this.#tables.operation.insert(this.#session, [row]);
   }
 
   async update(operation: OperationRecord): Promise<void> {
     const { id, fence } = operation;
-    const affected = await this.#tables.operation.update(this.#session, this.#columns(operation), {
-      id,
-      fence,
-    });
+    const where = { id, fence };
+    const affected = await this.#tables.operation.update(
+      this.#session,
+      this.#changingColumns(operation),
+      where,
+    );
     if (affected !== 1) {
       throw new ServiceError({
         code: 'operation.lease-lost',
@@ -145,22 +162,18 @@ export class SqlJournalStore implements JournalStore {
     await this.#tables.step.put(this.#session, step);
   }
 
-  /** Every column but the key, the input, which never changes, the lease and the cancel request. */
-  #columns(
+  /** What changes while it is carried out, but for lease and cancel request. */
+  #changingColumns(
     operation: OperationRecord,
-  ): Omit<OperationRow, 'id' | 'input' | 'cancel' | 'leaseOwner' | 'fence'> {
+  ): Pick<
+    OperationRow,
+    'activeMachineId' | 'state' | 'context' | 'timeLeft' | 'endedAt' | 'error' | 'undoError' | 'result'
+  > {
     const { id, machineId, state } = operation;
     return {
-      machineId,
       activeMachineId: activeStates.has(state) ? machineId : null,
-      kind: operation.kind,
-      listVersion: operation.listVersion,
       state,
-      joinKey: operation.joinKey,
       context: this.#sealedContext(id, operation.context),
-      requester: operation.requester,
-      createdAt: operation.createdAt,
-      deadlineAt: operation.deadlineAt,
       timeLeft: operation.timeLeft,
       endedAt: operation.endedAt,
       error: operation.error,

@@ -11,6 +11,17 @@ import type { Tables } from '../tables.ts';
 import { expectOne } from './expect-one.ts';
 import { inSteps } from './in-steps.ts';
 
+interface Stored extends Pick<Machine, 'id' | 'version' | 'site' | 'cloudPlace' | 'disks' | 'bmc'> {
+  readonly tables: Tables;
+}
+
+/**
+ * The rows that a machine was read from, by its NICs (everything of a machine is read-only): most updates change a state or a
+ * reading, and one that still carries the other parts as they were read need not look for them, seal and write them again. The
+ * version condition makes sure that these are the parts in the rows.
+ */
+const asStored = new WeakMap<Machine['nics'], Stored>();
+
 export class SqlMachineStore implements MachineStore {
   readonly #tables: Tables;
   readonly #session: Session;
@@ -115,20 +126,37 @@ export class SqlMachineStore implements MachineStore {
 
   async update(machine: Machine): Promise<Machine> {
     const { id, version } = machine;
-    await this.#ensurePlace(machine);
+    const known = asStored.get(machine.nics);
+    const same = known?.tables === this.#tables && known.id === id && known.version === version;
+    const as = same ? known : null;
+    if (as?.site !== machine.site || as.cloudPlace !== machine.cloudPlace) await this.#ensurePlace(machine);
     const stored = { ...machine, version: version + 1 };
-    const affected = await this.#tables.machine.update(this.#session, this.#toRow(stored), { id, version });
-    expectOne(affected, `machine ${machine.hostname}`);
-    // Most updates change a state or a reading: the parts are rewritten only when they differ.
-    const nics = interfaceRows(machine);
-    if (!isDeepStrictEqual(await this.#interfacesOf(id), nics)) {
-      await this.#tables.interface.delete(this.#session, { machineId: id });
-      await this.#tables.interface.insert(this.#session, nics);
+    const row = {
+      ...stateColumns(stored),
+      ...(as?.cloudPlace !== machine.cloudPlace && placeColumns(machine)),
+      ...(as?.bmc !== machine.bmc && this.#bmcColumns(machine)),
+    };
+    expectOne(
+      await this.#tables.machine.update(this.#session, row, { id, version }),
+      `machine ${machine.hostname}`,
+    );
+    if (as?.disks === machine.disks && as.bmc === machine.bmc) {
+      asStored.set(machine.nics, { ...as, version: stored.version });
+      return stored;
     }
-    const disks = diskRows(machine);
-    if (!isDeepStrictEqual(await this.#disksOf(id), disks)) {
-      await this.#tables.disk.delete(this.#session, { machineId: id });
-      await this.#tables.disk.insert(this.#session, disks);
+    if (as === null) {
+      const nics = interfaceRows(machine);
+      if (!isDeepStrictEqual(await this.#interfacesOf(id), nics)) {
+        await this.#tables.interface.delete(this.#session, { machineId: id });
+        await this.#tables.interface.insert(this.#session, nics);
+      }
+    }
+    if (as?.disks !== machine.disks) {
+      const disks = diskRows(machine);
+      if (!isDeepStrictEqual(await this.#disksOf(id), disks)) {
+        await this.#tables.disk.delete(this.#session, { machineId: id });
+        await this.#tables.disk.insert(this.#session, disks);
+      }
     }
     return stored;
   }
@@ -165,15 +193,17 @@ export class SqlMachineStore implements MachineStore {
   }
 
   #toRow(machine: Machine): MachineRow {
-    const { id, bmc, cloudPlace: place, power } = machine;
     return {
-      id,
-      hostname: machine.hostname,
-      state: machine.state,
-      site: machine.site,
-      pool: machine.pool,
-      engine: machine.engine,
-      wiring: machine.wiring,
+      id: machine.id,
+      createdAt: machine.createdAt,
+      ...stateColumns(machine),
+      ...placeColumns(machine),
+      ...this.#bmcColumns(machine),
+    };
+  }
+
+  #bmcColumns({ id, bmc }: Machine): Pick<MachineRow, BmcColumn> {
+    return {
       bmcDriver: bmc?.driver ?? null,
       bmcHost: bmc?.host ?? null,
       bmcPort: bmc?.port ?? null,
@@ -183,31 +213,22 @@ export class SqlMachineStore implements MachineStore {
       bmcPrivilege: bmc?.privilege ?? null,
       bmcMinSuite: bmc?.minSuite ?? null,
       bmcKnownSuite: bmc?.knownSuite ?? null,
-      firmware: machine.firmware,
-      architecture: machine.architecture,
-      cpus: machine.cpus,
-      memoryBytes: machine.memoryBytes,
-      serial: machine.serial,
-      product: machine.product,
-      rootDiskSerial: machine.rootDiskSerial,
-      cloud: place?.cloud ?? null,
-      zone: place?.zone ?? null,
-      pod: place?.pod ?? null,
-      cluster: place?.cluster ?? null,
-      guid: place?.guid ?? null,
-      hostId: place?.hostId ?? null,
-      hostTag: place?.hostTag ?? null,
-      clean: machine.clean,
-      quarantine: machine.quarantine,
-      powerState: power?.state ?? null,
-      powerAt: power?.at ?? null,
-      createdAt: machine.createdAt,
-      version: machine.version,
     };
   }
 
   #toMachine(row: MachineRow, nics: readonly InterfaceRow[], disks: readonly DiskRow[]): Machine {
-    return { ...factsOf(row, nics, disks), bmc: this.#toBmc(row) };
+    const machine = { ...factsOf(row, nics, disks), bmc: this.#toBmc(row) };
+    const { id, version, site, cloudPlace, bmc } = machine;
+    asStored.set(machine.nics, {
+      tables: this.#tables,
+      id,
+      version,
+      site,
+      cloudPlace,
+      disks: machine.disks,
+      bmc,
+    });
+    return machine;
   }
 
   #toBmc(row: MachineRow): BmcRecord | null {
@@ -220,6 +241,45 @@ export class SqlMachineStore implements MachineStore {
       }
     );
   }
+}
+
+type BmcColumn = keyof MachineRow & `bmc${string}`;
+type PlaceColumn = 'cloud' | 'zone' | 'pod' | 'cluster' | 'guid' | 'hostId' | 'hostTag';
+
+function placeColumns({ cloudPlace: place }: Machine): Pick<MachineRow, PlaceColumn> {
+  return {
+    cloud: place?.cloud ?? null,
+    zone: place?.zone ?? null,
+    pod: place?.pod ?? null,
+    cluster: place?.cluster ?? null,
+    guid: place?.guid ?? null,
+    hostId: place?.hostId ?? null,
+    hostTag: place?.hostTag ?? null,
+  };
+}
+
+function stateColumns(machine: Machine): Omit<MachineRow, 'id' | 'createdAt' | BmcColumn | PlaceColumn> {
+  const { power } = machine;
+  return {
+    hostname: machine.hostname,
+    state: machine.state,
+    site: machine.site,
+    pool: machine.pool,
+    engine: machine.engine,
+    wiring: machine.wiring,
+    firmware: machine.firmware,
+    architecture: machine.architecture,
+    cpus: machine.cpus,
+    memoryBytes: machine.memoryBytes,
+    serial: machine.serial,
+    product: machine.product,
+    rootDiskSerial: machine.rootDiskSerial,
+    clean: machine.clean,
+    quarantine: machine.quarantine,
+    powerState: power?.state ?? null,
+    powerAt: power?.at ?? null,
+    version: machine.version,
+  };
 }
 
 function factsOf(

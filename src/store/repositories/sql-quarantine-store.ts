@@ -1,4 +1,4 @@
-import type { QuarantineRecord, Subject } from '../../core/quarantine/quarantine.ts';
+import type { QuarantineRecord, Subject, TroubleRecord } from '../../core/quarantine/quarantine.ts';
 import type { QuarantineStore } from '../../core/storage/storage.ts';
 import type { Session } from '../session.ts';
 import { notNull } from '../table.ts';
@@ -36,5 +36,22 @@ export class SqlQuarantineStore implements QuarantineStore {
 
   async forget({ kind, name }: Subject): Promise<void> {
     await this.#tables.quarantine.delete(this.#session, { kind, name });
+    await this.forgetTrouble({ kind, name });
+  }
+
+  troubles(): Promise<readonly TroubleRecord[]> {
+    return this.#tables.trouble.select(this.#session, {});
+  }
+
+  troubleForChange({ kind, name }: Subject): Promise<TroubleRecord | null> {
+    return this.#tables.trouble.find(this.#session, { kind, name }, { lock: true });
+  }
+
+  async putTrouble(record: TroubleRecord): Promise<void> {
+    await this.#tables.trouble.put(this.#session, record);
+  }
+
+  async forgetTrouble({ kind, name }: Subject): Promise<void> {
+    await this.#tables.trouble.delete(this.#session, { kind, name });
   }
 }

@@ -12,7 +12,14 @@ export class SqlTimelineStore implements TimelineStore {
     this.#session = session;
   }
 
-  async insert(events: readonly TimelineEvent[]): Promise<void> {
+  async insert(
+    events: readonly TimelineEvent[],
+    { again = false }: { readonly again?: boolean } = {},
+  ): Promise<void> {
+    if (again) {
+      for (const event of events) await this.#tables.timeline.insertMissing(this.#session, event);
+      return;
+    }
     // In few sizes, each of whose statements is composed and prepared once.
     for (let from = 0; from < events.length;) {
       const size = [64, 16, 4, 1].find((one) => one <= events.length - from)!;

@@ -3,6 +3,7 @@ import type { Claim } from '../../core/claim/claim.ts';
 import type { Deployment, TenantNetwork } from '../../core/claim/deployment.ts';
 import {
   bigint,
+  flag,
   foreignKey,
   index,
   int,
@@ -24,6 +25,15 @@ export interface ClaimRow {
   instanceUuid: string | null;
   since: number;
   version: number;
+}
+
+export interface GoneClaimRow {
+  machineId: string;
+  externalId: string;
+  claimedAt: number;
+  rounds: number;
+  since: number;
+  told: boolean;
 }
 
 export interface DeploymentRow {
@@ -58,6 +68,19 @@ export const claimSchema = table<ClaimRow>({
   },
   indices: [unique('ux_claim_external_id', 'externalId')],
   foreignKeys: [foreignKey('fk_claim_machine', ['machineId'], 'machine', ['id'], 'RESTRICT')],
+});
+
+/** No foreign key to the claim: ending one costs nothing more, and a row is about the claim that it names only. */
+export const goneClaimSchema = table<GoneClaimRow>({
+  name: 'gone_claim',
+  columns: {
+    machineId: key(renamed('machine_id', string(36))),
+    externalId: renamed('external_id', string(255)),
+    claimedAt: renamed('claimed_at', bigint()),
+    rounds: int(),
+    since: bigint(),
+    told: flag(),
+  },
 });
 
 /** No foreign key to the machine: the record outlives it. */

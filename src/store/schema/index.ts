@@ -1,6 +1,6 @@
 import { alarmSchema, apiKeySchema, nonceSchema, principalSchema, secretKeySchema } from './access.ts';
 import { bootConversationSchema, bootMacSchema } from './boot.ts';
-import { claimSchema, deploymentSchema } from './claim.ts';
+import { claimSchema, deploymentSchema, goneClaimSchema } from './claim.ts';
 import { historySchema, machineHistorySchema } from './history.ts';
 import { imageSchema } from './image.ts';
 import { instanceBeatSchema, instanceSchema, leaseSchema, deviceRequestSchema } from './instance.ts';
@@ -8,7 +8,7 @@ import { operationSchema, stepSchema } from './journal.ts';
 import { diskSchema, interfaceSchema, machineSchema, poolSchema, profileSchema } from './machine.ts';
 import { fabricSchema } from './network.ts';
 import { cloudSchema, clusterSchema, podSchema, siteSchema, zoneSchema } from './place.ts';
-import { quarantineSchema } from './quarantine.ts';
+import { quarantineSchema, troubleSchema } from './quarantine.ts';
 import { recordSchema, recordSequenceSchema } from './record.ts';
 import { timelineSchema } from './timeline.ts';
 import { portStateSchema, rackConfigSchema, switchSchema, wireSchema } from './rack.ts';
@@ -34,6 +34,7 @@ export const schemas = [
   historySchema,
   machineHistorySchema,
   claimSchema,
+  goneClaimSchema,
   deploymentSchema,
   operationSchema,
   stepSchema,
@@ -47,6 +48,7 @@ export const schemas = [
   timelineSchema,
   alarmSchema,
   quarantineSchema,
+  troubleSchema,
   secretKeySchema,
   instanceSchema,
   instanceBeatSchema,

@@ -1,5 +1,5 @@
-import type { QuarantineRecord } from '../../core/quarantine/quarantine.ts';
-import { bigint, index, int, key, nullable, renamed, string, table, text } from './columns.ts';
+import type { QuarantineRecord, TroubleRecord } from '../../core/quarantine/quarantine.ts';
+import { bigint, index, int, json, key, nullable, renamed, string, table, text } from './columns.ts';
 
 export type QuarantineRow = QuarantineRecord;
 
@@ -20,4 +20,19 @@ export const quarantineSchema = table<QuarantineRow>({
     liftedBecause: nullable(renamed('lifted_because', text())),
   },
   indices: [index('ix_quarantine_since', 'since')],
+});
+
+export type TroubleRow = TroubleRecord;
+
+/** Rows of what fails at the moment only: the first success takes its row away. */
+export const troubleSchema = table<TroubleRow>({
+  name: 'trouble',
+  columns: {
+    kind: key(string(16)),
+    name: key(string(160)),
+    failures: int(),
+    ages: json(),
+    begun: string(32),
+    revision: int(),
+  },
 });

@@ -36,7 +36,7 @@ export function unwrapped(text: string): unknown {
 }
 
 /** Only what tells which instance it is, and whether it can come back. */
-export const listedInstance = z.object({
+const listedInstance = z.object({
   id: z.string(),
   /** `i-2-77-VM`; for root administrators only, in some releases. */
   instancename: z.string().optional(),
@@ -69,9 +69,4 @@ export const queryAsyncJobResultResponse = z.object({
 /** PEM texts (`CertificateResponse.java`). */
 export const issueCertificateResult = z.object({
   certificates: z.object({ certificate: z.string(), cacertificates: z.string().default('') }),
-});
-
-/** PEM of the CA's chain, in the field named like a single certificate (`ListCaCertificateCmd.java`). */
-export const listCaCertificateResponse = z.object({
-  cacertificates: z.object({ certificate: z.string() }),
 });

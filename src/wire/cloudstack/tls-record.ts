@@ -1,7 +1,7 @@
 import { frameError } from './frame-error.ts';
 import { maxRecordBody } from './limits.ts';
 
-export const recordHeaderBytes = 5;
+const recordHeaderBytes = 5;
 
 /** TLS content types. */
 export const recordType = { CHANGE_CIPHER_SPEC: 20, ALERT: 21, HANDSHAKE: 22, APPLICATION_DATA: 23 } as const;

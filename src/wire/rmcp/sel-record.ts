@@ -25,7 +25,7 @@ export type SelRecord =
       readonly data: Buffer;
     };
 
-export const selRecordLength = 16;
+const selRecordLength = 16;
 
 const systemEvent = 0x02;
 const oemWithTime = { from: 0xc0, to: 0xdf } as const;

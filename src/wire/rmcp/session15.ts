@@ -1,7 +1,7 @@
 import { MalformedPacket, requireLength } from './malformed-packet.ts';
 
 /** Authentication type byte of an IPMI 1.5 packet without authentication. */
-export const authTypeNone = 0x00;
+const authTypeNone = 0x00;
 
 /**
  * The IPMI 1.5 session header around a message sent outside any session (auth type none, id and sequence 0): all that a

@@ -37,7 +37,7 @@ export function bitString(bytes: Buffer, unusedBits = 0): Buffer {
   return tagged(0x03, Buffer.concat([Buffer.from([unusedBits]), bytes]));
 }
 
-export function utf8String(text: string): Buffer {
+function utf8String(text: string): Buffer {
   return tagged(0x0c, Buffer.from(text, 'utf8'));
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { emptyProfile } from '../../../src/core/machine/profile.ts';
+import type { TimelineEvent } from '../../../src/core/storage/timeline.ts';
 import type { OAuthKey } from '../../../src/wire/oauth/api-key.ts';
 import { claim, machine, machineId, mac } from '../../store/samples.ts';
 import { freeMachine, reset, userClaim, userDeployment } from './machine-samples.ts';
+import { until } from '../../support/until.ts';
 import { MaasService } from './maas-service.ts';
 
 interface Shown {
@@ -487,6 +489,22 @@ describe('MAAS API: machines', function () {
       assert.deepEqual(
         [wrong.status, wrong.text],
         [409, `Machine(s) cannot be released in their current state: ${machineId(7)} ('New').`],
+      );
+    });
+
+    it('leaves in the timeline what was answered', async () => {
+      const id = machineId(2);
+      const before = (await maas.post(at(2, 'commission'), { comment: 'again' })).status;
+      assert.equal(before, 400);
+      await maas.post('machines/zzzzzz/?op=deploy', {});
+      const told = (): Promise<readonly TimelineEvent[]> =>
+        maas.admin.storage.run((tx) => tx.timeline.list({ machineId: id, limit: 50 }));
+      await until(async () => (await told()).some(({ kind }) => kind === 'answer'), 'the answer');
+      const [answer] = (await told()).filter(({ kind }) => kind === 'answer');
+      assert.match(answer!.text, /^commission answered: 400, .*Commission is not available/);
+      assert.deepEqual(
+        [answer!.who?.door, answer!.who?.reason, answer!.operationId],
+        ['maas', 'again', null],
       );
     });
 

@@ -6,7 +6,8 @@ import {
   afterFailure,
   bySubject,
   describeWithholding,
-  isLasting,
+  isReason,
+  joined,
   placeOfPort,
   portSubject,
   recent,
@@ -62,16 +63,40 @@ describe('quarantine rules', () => {
         fc.integer({ min: 1, max: 10 }),
         fc.nat(500),
         (pauses, failures, lasting) => {
-          let trouble: Trouble | undefined;
+          let trouble: Trouble | null = null;
+          const rule = { failures, lasting };
           let now = 0;
           let count = 0;
           for (const pause of pauses) {
             now += pause;
             count += 1;
-            trouble = afterFailure(trouble, now);
+            trouble = afterFailure(trouble, rule, now);
             const expected = count >= failures && now - pauses[0]! >= lasting;
-            assert.equal(isLasting(trouble, { failures, lasting }, now), expected);
+            assert.equal(isReason(trouble, rule, now), expected);
           }
+        },
+      ),
+    );
+  });
+
+  it('count the same, however the failures are spread over those who hear of them', () => {
+    const rules = fc.oneof(
+      fc.record({ failures: fc.integer({ min: 1, max: 6 }), lasting: fc.nat(300) }),
+      fc.record({ failures: fc.integer({ min: 1, max: 6 }), within: fc.integer({ min: 1, max: 300 }) }),
+    );
+    fc.assert(
+      fc.property(
+        rules,
+        fc.array(fc.nat(100), { minLength: 1, maxLength: 20 }),
+        fc.nat(),
+        (rule, pauses, cut) => {
+          const moments = pauses.map((_, i) => pauses.slice(0, i + 1).reduce((a, b) => a + b));
+          const now = moments.at(-1)!;
+          const all = (some: readonly number[]): Trouble | null =>
+            some.reduce<Trouble | null>((trouble, at) => afterFailure(trouble, rule, at), null);
+          const at = cut % moments.length;
+          const later = all(moments.slice(at))!;
+          assert.deepEqual(joined(all(moments.slice(0, at)), later, rule, now), all(moments));
         },
       ),
     );

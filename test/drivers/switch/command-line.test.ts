@@ -133,6 +133,25 @@ describe('command line of OS9', () => {
     ok((await answer).lines.includes('one'));
   });
 
+  it('finds the echo of a command that the switch broke at its own width', async () => {
+    const command = 'no untagged TenGigabitEthernet 1/1,1/2,1/3,1/4,1/5,1/6,1/7,1/8,1/9,1/10,1/11,1/12';
+    for (let width = 4; width <= command.length; width += 1) {
+      // A clock that stands still: the broken echo must not cost the settling time.
+      const { shell, line } = await loggedIn(new ManualClock());
+      const echo = command.match(new RegExp(`.{1,${width}}`, 'g'))!.join('\r\n');
+      shell.reply = () => `${echo}\r\n% Error: one\r\ntor-a#`;
+      deepEqual((await line.run(command, options)).lines, ['% Error: one']);
+    }
+  });
+
+  it('knows the echo of a command whose beginning scrolled out of the line', async () => {
+    // As recorded: `DellEMC#$ip ssh rsa-authentication my-authorized-keys flash:`.
+    const { shell, line } = await loggedIn(new ManualClock());
+    const command = 'no untagged TenGigabitEthernet 1/1,1/2,1/3,1/4,1/5,1/6,1/7,1/8,1/9,1/10';
+    shell.reply = () => `\rtor-a#$${command.slice(-30)}     \r\n% Error: one\r\ntor-a#`;
+    deepEqual((await line.run(command, options)).lines, ['% Error: one']);
+  });
+
   it('does not take a late prompt, from before the command, for the end', async () => {
     const { shell, line } = await loggedIn(new ManualClock());
     shell.reply = () => '\r\ntor-a#';

@@ -34,6 +34,8 @@ const switches: Readonly<Record<string, Partial<LabSwitchOptions>>> = {
       errorPrefix: 'Error : ',
       switchportOfOthers: 'nothing',
       portLists: 'one line',
+      listsTaken: false,
+      subModes: 'through configuration mode',
     },
   },
   'the lenient readings of the manual': {
@@ -49,6 +51,7 @@ const switches: Readonly<Record<string, Partial<LabSwitchOptions>>> = {
       taggedHybrid: 'none',
       vlanShutdown: 'forwarding',
       newVlan: 'no shutdown',
+      refusedList: 'atomic',
       errorPrefix: '%Error: ',
     },
   },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { milliseconds, minutes, Secret, seconds, type PowerState } from '../../../plugin-api/index.ts';
 import type { Machine, MachineId } from '../../../src/core/machine/machine.ts';
+import type { Storage } from '../../../src/core/storage/storage.ts';
 import { EventBus } from '../../../src/kernel/events/event-bus.ts';
 import { createLog } from '../../../src/kernel/log/log.ts';
 import type { OperationEvents } from '../../../src/operations/operation-events.ts';
@@ -17,6 +18,7 @@ interface Scene {
   /** Changes that somebody else made, as they were told. */
   readonly told: PowerState[];
   readonly stored: () => Promise<Machine>;
+  readonly store: Storage['run'];
   readonly beginOperation: () => Promise<void>;
 }
 
@@ -62,7 +64,8 @@ async function onStage(
       try {
         const beginOperation = (): Promise<void> =>
           storage.run((tx) => tx.journal.insert(operation('op-1', 1)));
-        await test({ floor, power, machine: await stored(), told, stored, beginOperation });
+        const store: Storage['run'] = (work) => storage.run(work);
+        await test({ floor, power, machine: await stored(), told, stored, store, beginOperation });
       } finally {
         await power.close();
       }
@@ -85,6 +88,23 @@ describe('power service', () => {
       await power.turn(machine, 'on');
       assert.equal(power.observed(machine.id, minutes(1))?.state, 'on');
       assert.equal((await stored()).power?.state, 'on');
+      assert.deepEqual(told, []);
+    }));
+
+  it('leaves it to the caller to store what its command did, with something else, and misses nothing if that fails', () =>
+    onStage({}, async ({ power, machine, stored, store, told }) => {
+      const { evidence, commit } = await power.turned(machine, 'on');
+      assert.ok(evidence.verified);
+      assert.equal((await stored()).power?.state, 'off');
+      const failed = store(async (tx) => {
+        await commit(tx);
+        throw new Error('not stored');
+      });
+      await assert.rejects(failed, /not stored/);
+      assert.equal((await stored()).power?.state, 'off');
+      await store(commit);
+      assert.equal((await stored()).power?.state, 'on');
+      await power.poll(machine, never);
       assert.deepEqual(told, []);
     }));
 

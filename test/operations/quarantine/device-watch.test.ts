@@ -8,6 +8,7 @@ import {
 } from '../../../plugin-api/index.ts';
 import type { QuarantineRecord, SubjectKind } from '../../../src/core/quarantine/quarantine.ts';
 import type { PortPlace } from '../../../src/core/rack/wiring.ts';
+import type { Storage } from '../../../src/core/storage/storage.ts';
 import { ManualClock } from '../../../src/kernel/clock/manual-clock.ts';
 import { createLog } from '../../../src/kernel/log/log.ts';
 import { Metrics } from '../../../src/kernel/metrics/metrics.ts';
@@ -122,6 +123,14 @@ describe('device watch', () => {
     assert.equal(await isIn('bmc', bmc.id), false);
   });
 
+  /** Another process on the same database, with a steady clock of its own. */
+  const restarted = async (): Promise<void> => {
+    await watch.settled();
+    const steady = clock;
+    clock = new ManualClock(steady.now());
+    watch = new DeviceWatch({ storage: temp.storage, clock, log, metrics, settings });
+  };
+
   it('lifts what another instance found', async () => {
     const { storage } = temp;
     const other = new DeviceWatch({ storage, clock, log, metrics, settings });
@@ -212,6 +221,116 @@ describe('device watch', () => {
     }
     assert.deepEqual(held, [1, 2, 4]);
     assert.equal((await of('port', 'tor-a te1'))[0]!.count, 3);
+  });
+
+  it('counts on after a restart: BMC, switch and port', async () => {
+    const bad = { port: port('te1'), observed: null, asDesired: false };
+    for (let n = 1; n < settings.bmcFailures; n += 1) {
+      watch.bmcFailed(bmc, failure('power.unreachable'));
+      watch.portsRead('tor-a', [bad]);
+      await watch.settled();
+      await clock.advance(minutes(3));
+      await restarted();
+    }
+    assert.deepEqual([await isIn('bmc', bmc.id), await isIn('port', 'tor-a te1')], [false, false]);
+    watch.bmcFailed(bmc, failure('power.unreachable'));
+    watch.portsRead('tor-a', [bad]);
+    // Time that nobody looked on does not count: what passed after its last failure each process took with it.
+    assert.deepEqual([await isIn('bmc', bmc.id), await isIn('port', 'tor-a te1')], [false, true]);
+    await clock.advance(settings.bmcDead);
+    watch.bmcFailed(bmc, failure('power.unreachable'));
+    assert.equal(await isIn('bmc', bmc.id), true);
+
+    for (let n = 1; n < settings.switchFailures; n += 1)
+      watch.switchFailed('tor-a', failure('switch.timeout'));
+    await restarted();
+    await watch.refresh();
+    assert.deepEqual(watch.switchesInTrouble(), ['tor-a'], 'looked at again without a command');
+    await clock.advance(settings.switchDead);
+    watch.switchFailed('tor-a', failure('switch.timeout'));
+    assert.equal(await isIn('switch', 'tor-a'), true);
+  });
+
+  it('counts for all instances together, and the first success ends it for all', async () => {
+    const { storage } = temp;
+    const other = new DeviceWatch({ storage, clock, log, metrics, settings });
+    const both = [watch, other];
+    for (let n = 1; n < settings.bmcFailures; n += 1) {
+      both[n % 2]!.bmcFailed(bmc, failure('power.unreachable'));
+      await both[n % 2]!.settled();
+      await clock.advance(minutes(1));
+    }
+    await watch.refresh();
+    watch.bmcAnswered(bmc.id);
+    await watch.settled();
+    await clock.advance(settings.bmcDead);
+    other.bmcFailed(bmc, failure('power.unreachable'));
+    await other.settled();
+    assert.equal(await isIn('bmc', bmc.id), false, 'it answered in between');
+    for (let n = 1; n < settings.bmcFailures; n += 1) {
+      await clock.advance(minutes(3));
+      both[n % 2]!.bmcFailed(bmc, failure('power.unreachable'));
+      await both[n % 2]!.settled();
+      for (const one of both) await one.refresh();
+    }
+    assert.equal(await isIn('bmc', bmc.id), true);
+    const left = await storage.run((tx) => tx.quarantines.troubles());
+    assert.deepEqual(left, [], 'what led to a quarantine is not counted again');
+  });
+
+  it('forgets what an earlier process counted at the first success, also before it has read it', async () => {
+    watch.bmcFailed(bmc, failure('power.unreachable'));
+    await restarted();
+    watch.bmcAnswered(bmc.id);
+    await watch.settled();
+    assert.deepEqual(await temp.storage.run((tx) => tx.quarantines.troubles()), []);
+  });
+
+  it('writes when something fails, once it works again, and never because something works', async () => {
+    let units = 0;
+    const storage: Storage = {
+      run: (work) => {
+        units += 1;
+        return temp.storage.run(work);
+      },
+      close: () => Promise.resolve(),
+    };
+    watch = new DeviceWatch({ storage, clock, log, metrics, settings });
+    await watch.refresh();
+    const well = { port: port('te1'), observed: asDesired, asDesired: true };
+    const work = async (): Promise<number> => {
+      const before = units;
+      for (let n = 0; n < 100; n += 1) {
+        watch.bmcAnswered(bmc.id);
+        watch.switchAnswered('tor-a');
+        watch.portsRead('tor-a', [well]);
+      }
+      await watch.settled();
+      return units - before;
+    };
+    assert.equal(await work(), 0);
+    for (let n = 0; n < 100; n += 1) watch.bmcFailed(machine(n + 1), failure('power.unreachable'));
+    await watch.settled();
+    assert.ok(units <= 5, `many that fail at once are written together: ${units} units`);
+    assert.equal(await work(), 1);
+    assert.equal(await work(), 0);
+  });
+
+  it('keeps what it cannot write', async () => {
+    let away = true;
+    const storage: Storage = {
+      run: (work) => (away ? Promise.reject(new Error('the database is away')) : temp.storage.run(work)),
+      close: () => Promise.resolve(),
+    };
+    watch = new DeviceWatch({ storage, clock, log, metrics, settings });
+    for (let n = 1; n < settings.switchFailures; n += 1) {
+      watch.switchFailed('tor-a', failure('switch.timeout'));
+      await watch.settled();
+      await clock.advance(settings.switchDead);
+    }
+    away = false;
+    watch.switchFailed('tor-a', failure('switch.timeout'));
+    assert.equal(await isIn('switch', 'tor-a'), true);
   });
 
   it('forgets misses that are long ago, and frees what is no longer in the rack config', async () => {

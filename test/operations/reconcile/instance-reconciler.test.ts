@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { minutes, type Duration } from '../../../plugin-api/index.ts';
 import type { MachineId } from '../../../src/core/machine/machine.ts';
+import type { Storage } from '../../../src/core/storage/storage.ts';
 import { ServiceError } from '../../../src/kernel/errors/service-error.ts';
 import { createLog } from '../../../src/kernel/log/log.ts';
 import { Metrics } from '../../../src/kernel/metrics/metrics.ts';
@@ -59,11 +60,14 @@ describe('reconcile of expunged instances', () => {
       }
     });
   };
-  const reconciler = (more: Partial<ReconcileSettings> = {}): InstanceReconciler =>
+  const reconciler = (
+    more: Partial<ReconcileSettings> = {},
+    storage: Storage = temp.storage,
+  ): InstanceReconciler =>
     new InstanceReconciler({
       world: {
         instances: { leads: () => true },
-        storage: temp.storage,
+        storage,
         clock,
         log: createLog({ level: 'silent' }),
         metrics: new Metrics(),
@@ -136,6 +140,70 @@ describe('reconcile of expunged instances', () => {
     assert.equal(request.requester.principal, 'cloudstack-reconcile');
     assert.match(request.requester.reason, new RegExp(`expunged i-2-3-VM \\(${uuid(3)}\\): seen 3 times`));
     assert.equal(one.last, report);
+  });
+
+  it('goes on with what an earlier process counted, and not sooner than two rounds may follow each other', async () => {
+    await hold(10);
+    cloud.set(name(3), gone);
+    await rounds(reconciler(), 2);
+    const next = reconciler();
+    assert.equal(entry(await next.round(), 3).rounds, 2, 'it may have been counted just now');
+    assert.equal(entry(await next.round({ dryRun: true }), 3).rounds, 2);
+    assert.equal(submitted.length, 0);
+    await clock.advance(spacing);
+    assert.equal(entry(await next.round(), 3).action, 'destroying');
+    assert.match(submitted[0]!.requester.reason, /seen 3 times/);
+  });
+
+  it('counts a round once, whichever instances of the service make rounds', async () => {
+    await hold(10);
+    cloud.set(name(3), gone);
+    const both = [reconciler(), reconciler()];
+    for (let i = 0; i < 12; i += 1) {
+      await Promise.all(both.map((one) => one.round()));
+      const [record] = await temp.storage.run((tx) => tx.claims.gone());
+      const least = 1 + Math.floor((i * minutes(1)) / spacing);
+      assert.ok(record!.rounds <= least, `${record!.rounds} rounds after ${i} minutes`);
+      await clock.advance(minutes(1));
+    }
+    assert.equal((await temp.storage.run((tx) => tx.claims.gone()))[0]!.rounds, 3);
+  });
+
+  it('tells a person once, also after a restart, and forgets what ended', async () => {
+    await hold(10);
+    cloud.set(name(3), gone);
+    await rounds(reconciler({ destroy: false }), 3);
+    await rounds(reconciler({ destroy: false }), 3);
+    assert.deepEqual(await alarms(), ['cloudstack.instance-gone']);
+    await temp.storage.run((tx) => tx.claims.delete(machineId(3), claim(3).externalId));
+    await reconciler().round();
+    assert.deepEqual(await temp.storage.run((tx) => tx.claims.gone()), []);
+  });
+
+  it('a round that a stop cuts short is none; one without an answer counts even where it cannot be written', async () => {
+    await hold(10);
+    cloud.set(name(3), gone);
+    const first = reconciler();
+    await rounds(first, 2);
+    await first.stop();
+    broken = new Error('stopped');
+    await first.round();
+    broken = null;
+    const [record] = await temp.storage.run((tx) => tx.claims.gone());
+    assert.equal(record!.rounds, 2);
+
+    let away = false;
+    const storage: Storage = {
+      run: (work) => (away ? Promise.reject(new Error('away')) : temp.storage.run(work)),
+      close: () => Promise.resolve(),
+    };
+    const next = reconciler({}, storage);
+    await next.round();
+    away = true;
+    await next.round();
+    away = false;
+    await clock.advance(spacing);
+    assert.equal(entry(await next.round(), 3).rounds, 1);
   });
 
   it('only reports, once, unless it is told to take machines back', async () => {

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { request, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Stage } from '../../../lab/demo/stage.ts';
@@ -66,6 +70,19 @@ describe('a service that comes up on an older state of its database', function (
   const direct = (...args: string[]): Promise<Ended> => run(...args, '--config', stage.configFile);
   const ask = (...args: string[]): Promise<Ended> =>
     run(...args, '--url', stage.service.adminUrl, '--token-file', stage.tokenFile);
+
+  /** What the admin API says instead of opening a console. */
+  async function openConsole(name: string): Promise<string> {
+    const authorization = `Bearer ${readFileSync(stage.tokenFile, 'utf8').trim()}`;
+    const headers = { authorization, connection: 'Upgrade', upgrade: 'csbm-console/1' };
+    const asked = request(`${stage.service.adminUrl}/api/v1/machines/${name}/console`, { headers }).end();
+    const opened = once(asked, 'upgrade').then(([, socket]) => {
+      (socket as Socket).destroy();
+      return 'opened';
+    });
+    const refused = once(asked, 'response').then(([answer]) => text(answer as IncomingMessage));
+    return Promise.race([opened, refused]);
+  }
 
   async function shown(): Promise<RestoreView> {
     const { code, out, err } = await ask('restore', 'show');
@@ -136,6 +153,11 @@ describe('a service that comes up on an older state of its database', function (
     assert.match(refused.details ?? '', /restore\.pending/);
     const byHand = await ask('machine', 'erase', 'server-4', '--yes').catch(() => null);
     assert.notEqual(byHand?.code, 0);
+    assert.match(
+      await openConsole('server-2'),
+      /restore\.pending/,
+      'what is typed there changes the machine',
+    );
     const told = JSON.parse((await ask('doctor', '--quick')).out) as SurveyView;
     assert.deepEqual(
       told.findings.map(({ code }) => code).filter((code) => code.startsWith('restore.')),

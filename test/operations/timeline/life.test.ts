@@ -33,7 +33,10 @@ describe('the timeline of a machine on the floor', function () {
     const begin = Date.now();
     const [started] = await stage.cloud.send(host, [startCommand(instance)]);
     assert.equal(started?.result, true, started?.details ?? '');
-    await until(async () => (await page()).some(({ kind }) => kind === 'answer'), 'the answer to be noted');
+    await until(
+      async () => (await page()).some(({ kind, text }) => kind === 'answer' && text.startsWith('start')),
+      'the answer to be noted',
+    );
 
     const story = (await page(`&since=${begin}`)).map(line);
     const expected = [
@@ -80,6 +83,24 @@ describe('the timeline of a machine on the floor', function () {
     const last = await page(`&since=${seen.at}`);
     assert.ok(last.some(({ text }) => text === 'the claim of cloudstack/i-2-1-VM ends'));
     assert.ok(last.some(({ kind, text }) => kind === 'engine' && text.startsWith('erase: done: erased')));
+
+    const erase = await stage.admin.call('POST', '/machines/server-1/erase', { grade: 'quick' });
+    const { id } = erase['operation'] as { readonly id: string };
+    await assert.rejects(
+      stage.admin.call('POST', '/machines/server-1/commission', {}),
+      /operation\.conflict/,
+    );
+    await stage.admin.follow(id);
+    const answers = async (): Promise<readonly TimelineEntryView[]> =>
+      (await page(`&since=${seen.at}`)).filter(({ kind, who }) => kind === 'answer' && who?.door === 'admin');
+    await until(async () => (await answers()).length === 2, 'both answers');
+    assert.deepEqual(
+      (await answers()).map(({ text, operationId }) => [text.slice(0, 24), operationId]),
+      [
+        ['erase answered: 202, beg', id],
+        ['commission answered: 409', null],
+      ],
+    );
     const everything = JSON.stringify(await page());
     assert.ok(!everything.includes(secret) && !everything.includes(Buffer.from(secret).toString('base64')));
   });

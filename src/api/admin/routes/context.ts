@@ -10,7 +10,7 @@ import type { ImageLibrary } from '../../../operations/images/image-library.ts';
 import type { Instances } from '../../../operations/instances/instances.ts';
 import type { Machines } from '../../../operations/machines.ts';
 import type { OperationEvents } from '../../../operations/operation-events.ts';
-import type { OperationRequest, Operations } from '../../../operations/operations.ts';
+import type { OperationRequest, Operations, SaidAnswer, Submitted } from '../../../operations/operations.ts';
 import type { PortService } from '../../../operations/ports/port-service.ts';
 import type { PollStatus } from '../../../operations/power/power-poller.ts';
 import type { PowerService } from '../../../operations/power/power-service.ts';
@@ -21,7 +21,9 @@ import type { Quarantines } from '../../../operations/quarantine/quarantines.ts'
 import type { Racks } from '../../../operations/racks.ts';
 import type { Pruner } from '../../../operations/timeline/pruner.ts';
 import type { Users } from '../../../operations/users.ts';
+import { asCodedError } from '../../../kernel/errors/service-error.ts';
 import { begunAnswer, nothingAnswer, planAnswer } from '../answers.ts';
+import { httpStatus } from '../http-status.ts';
 import type { Reply, Route } from '../route.ts';
 import { machineView, operationView } from '../views.ts';
 import type { CloudStackView } from './cloudstack.ts';
@@ -98,10 +100,27 @@ export async function command(
   request: OperationRequest,
 ): Promise<Reply> {
   if (query.plan === '1') return { status: 200, body: { plan: await operations.plan(request) } };
-  const submitted = await operations.submit(request);
+  const { kind, machineId, requester } = request;
+  const submitted = await operations.answering(
+    { command: kind, machineId, requester },
+    () => operations.submit(request),
+    said,
+  );
   if (!submitted.operation) return { status: 200, body: { operation: null, already: submitted.already } };
   const { operation, joined } = submitted;
   return { status: 202, body: { operation: operationView(operation), joined } };
+}
+
+/** The answer to a command, for the machine's timeline; who may not know of the machine leaves no trace there. */
+function said(outcome: { readonly value: Submitted } | { readonly thrown: unknown }): SaidAnswer | null {
+  if ('value' in outcome) {
+    const { operation } = outcome.value;
+    if (!operation) return { text: `200, nothing to do: ${outcome.value.already}`, operationId: null };
+    return { text: outcome.value.joined ? '202, joined' : '202, begun', operationId: operation.id };
+  }
+  const error = asCodedError(outcome.thrown);
+  const status = httpStatus(error);
+  return status === 404 ? null : { text: `${status}, ${error.message}`, operationId: null };
 }
 
 export function sightView({ machine, claim, deployment, active, withheld }: MachineSight): JsonObject {

@@ -2,6 +2,7 @@ import type { JsonValue } from '../../../../plugin-api/index.ts';
 import { InterfaceModel, type NextNumbers } from '../../../core/network/interface-model.ts';
 import type { StoredRecord } from '../../../core/storage/stored-record.ts';
 import type { Tx } from '../../../core/storage/storage.ts';
+import { refuseForeignAddress } from '../address-use.ts';
 import { toDevice, withInterfaces } from '../device.ts';
 import { flagOf, wholeNumber } from '../form-values.ts';
 import type { MaasAction, MaasCall, MaasHandler, MaasReply } from '../handler.ts';
@@ -12,7 +13,7 @@ import { Surroundings } from '../surroundings.ts';
 import { orderOf, refusing } from './interfaces.ts';
 
 /** A change of a device's interfaces; gives the number of the one to answer with, null for none. */
-type Work = (model: InterfaceModel, call: MaasCall) => number | null;
+type Work = (model: InterfaceModel, call: MaasCall, tx: Tx) => number | null | Promise<number>;
 
 const changes: Readonly<Record<string, Work>> = {
   'POST create_physical': (model, { fields }) => model.createPhysical(orderOf(fields)).id,
@@ -21,13 +22,16 @@ const changes: Readonly<Record<string, Work>> = {
     model.delete(idIn(model, call));
     return null;
   },
-  'POST link_subnet': (model, call) =>
-    model.linkSubnet(idIn(model, call), {
+  'POST link_subnet': async (model, call, tx) => {
+    await refuseForeignAddress(tx, call, call.param('system_id'));
+    const link = {
       mode: call.fields.get('mode'),
       subnet: wholeNumber(call.fields, 'subnet'),
       address: call.fields.get('ip_address'),
       force: flagOf(call.fields, 'force') ?? false,
-    }).id,
+    };
+    return model.linkSubnet(idIn(model, call), link).id;
+  },
   'POST unlink_subnet': (model, call) =>
     model.unlinkSubnet(idIn(model, call), wholeNumber(call.fields, 'id')).id,
   'POST disconnect': (model, call) => model.disconnect(idIn(model, call)).id,
@@ -83,7 +87,7 @@ async function answerOfDevice(
     network: around.network,
     defaultBondMode: 'active-backup',
   });
-  const id = await refusing(async () => work(model, call));
+  const id = await refusing(async () => work(model, call, tx));
   const numbers: JsonValue = { ...model.numbers };
   const body = withInterfaces({ ...record.body, interface_numbers: numbers }, model.interfaces);
   const stored = await tx.records.update({ ...record, body });

@@ -1,4 +1,5 @@
 import { parseMac } from '../../../../plugin-api/index.ts';
+import { authorise } from '../../../core/access/rights.ts';
 import type { MachineId } from '../../../core/machine/machine.ts';
 import type { StoredRecord } from '../../../core/storage/stored-record.ts';
 import type { Tx } from '../../../core/storage/storage.ts';
@@ -77,6 +78,7 @@ export function devicesHandlers({ storage }: MaasContext): readonly MaasHandler[
             storage.run(async (tx) => {
               const found = { kind: 'device', what: 'Device', paths, find: findDevice } as const;
               const record = await findRecord(tx, found, call);
+              authorise(call.user.asker(), 'machine.describe');
               refuseForeign(record, call);
               const data = new Map(Object.entries(toDevice(record).ownerData));
               for (const [key, value] of call.fields.entries)

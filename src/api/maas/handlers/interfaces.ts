@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { gatewayKey, type MachineProfile } from '../../../core/machine/profile.ts';
 import {
   InterfaceModel,
@@ -8,6 +9,7 @@ import {
 import type { Interface } from '../../../core/network/interface.ts';
 import type { Tx } from '../../../core/storage/storage.ts';
 import { Profiles } from '../../../operations/profiles.ts';
+import { refuseForeignAddress } from '../address-use.ts';
 import type { Fields } from '../fields.ts';
 import { flagOf, mandatoryParameter, wholeNumber } from '../form-values.ts';
 import type { MaasAction, MaasCall, MaasHandler, MaasReply } from '../handler.ts';
@@ -21,8 +23,9 @@ import type { StatusNumber } from '../status.ts';
 
 /** New, Ready, Allocated, Failed testing, Broken: nothing is installed, or about to be. */
 const changeable: ReadonlySet<StatusNumber> = new Set([0, 4, 8, 10, 22] as const);
+const deployed: StatusNumber = 6;
 /** A deployed machine keeps what it has, and what is said about it may be put right. */
-const updatable: ReadonlySet<StatusNumber> = new Set([...changeable, 6] as const);
+const updatable: ReadonlySet<StatusNumber> = new Set([...changeable, deployed]);
 
 /** Where the profile keeps which numbers come next. */
 const numbersKey = 'interface_numbers';
@@ -137,16 +140,21 @@ export function interfaceHandler(context: MaasContext): MaasHandler {
     doc: string,
     params: Readonly<Record<string, string>>,
     what: string,
-    work: (model: InterfaceModel, id: number, call: MaasCall) => Interface | Gateway,
+    work: (
+      model: InterfaceModel,
+      id: number,
+      call: MaasCall,
+      tx: Tx,
+    ) => Interface | Gateway | Promise<Interface | Gateway>,
   ): MaasAction => ({
     method: 'POST',
     op,
     doc,
     params,
     handle: (call) =>
-      desk.change(call, what, changeable, async (model) => {
+      desk.change(call, what, changeable, async (model, tx) => {
         const id = desk.idIn(model.interfaces, call);
-        const outcome = work(model, id, call);
+        const outcome = await work(model, id, call, tx);
         return 'family' in outcome ? { id, gateway: outcome } : { id };
       }),
   });
@@ -212,7 +220,9 @@ export function interfaceHandler(context: MaasContext): MaasHandler {
           default_gateway: "true: the machine's default route goes through it.",
         },
         'link interface',
-        (model, id, { fields }) => {
+        async (model, id, call, tx) => {
+          const { fields } = call;
+          await refuseForeignAddress(tx, call, call.param('system_id'));
           const changed = model.linkSubnet(id, {
             mode: fields.get('mode'),
             subnet: wholeNumber(fields, 'subnet'),
@@ -316,7 +326,9 @@ class InterfaceDesk {
         network: seen.around.network,
         defaultBondMode: settings.strict === 'canonical' ? 'balance-rr' : 'active-backup',
       });
+      const before = model.interfaces;
       const { id, gateway } = await refusing(() => work(model, tx));
+      if (seen.status.status === deployed) refuseMoved(before, model.interfaces);
       await this.#profiles.change(machine.id, call.user.asker(), (before) => ({
         ...before,
         interfaces: model.interfaces,
@@ -378,6 +390,19 @@ function parentNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text))
     throw invalidField('parents', `'${text}' is not a valid value for a primary key.`);
   return Number(text);
+}
+
+/** Ports follow the interfaces when a machine is deployed, not later: it must not be said to be in another VLAN than it is. */
+function refuseMoved(before: readonly Interface[], after: readonly Interface[]): void {
+  const moved = after.find((one) => {
+    const was = before.find(({ id }) => id === one.id);
+    return was && !(was.vlan === one.vlan && isDeepStrictEqual(was.parents, one.parents));
+  });
+  if (moved)
+    throw new MaasRefusal(
+      409,
+      `Cannot change the VLAN or the parents of interface ${moved.name} because the machine is Deployed: its ports are set when it is deployed.`,
+    );
 }
 
 /** A NIC's MAC is its own over all machines. */

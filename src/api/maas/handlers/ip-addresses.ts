@@ -1,3 +1,4 @@
+import { authorise } from '../../../core/access/rights.ts';
 import type { StoredRecord } from '../../../core/storage/stored-record.ts';
 import type { Tx } from '../../../core/storage/storage.ts';
 import { freeRanges, networkOfSubnet, usedAddresses, usedRanges } from '../address-use.ts';
@@ -50,6 +51,7 @@ export function ipAddressesHandler({ storage, clock }: MaasContext): MaasHandler
         },
         handle: ({ fields, user }) =>
           storage.run(async (tx) => {
+            authorise(user.asker(), 'machine.describe');
             const wanted = fields.get('ip') || fields.get('ip_address') || null;
             if (wanted !== null && !parseAddress(wanted))
               throw invalidField('ip', 'Enter a valid IPv4 or IPv6 address.');
@@ -81,6 +83,7 @@ export function ipAddressesHandler({ storage, clock }: MaasContext): MaasHandler
         },
         handle: ({ fields, user }) =>
           storage.run(async (tx) => {
+            authorise(user.asker(), 'machine.describe');
             const ip = fields.get('ip');
             if (!ip) throw invalidField('ip', 'This field is required.');
             const { force } = readForm({ force: flagField('') }, fields, null);

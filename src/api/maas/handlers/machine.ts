@@ -1,6 +1,7 @@
 import type { EraseGrade } from '../../../../plugin-api/index.ts';
 import { gatewayKey, type MachineProfile } from '../../../core/machine/profile.ts';
 import { Profiles } from '../../../operations/profiles.ts';
+import { answered } from '../answered.ts';
 import { bsonOfBinaries } from '../bson-document.ts';
 import { deployImage, userDataOf } from '../deploy-image.ts';
 import type { Fields } from '../fields.ts';
@@ -364,8 +365,10 @@ function actionsOf(context: MaasContext): readonly MaasAction[] {
       }),
     },
   ];
-  if (canonical) return actions;
-  return [
+  const answers = (all: readonly MaasAction[]): readonly MaasAction[] =>
+    all.map((action) => answered(context.operations, action));
+  if (canonical) return answers(actions);
+  return answers([
     ...actions,
     {
       method: 'POST',
@@ -379,7 +382,7 @@ function actionsOf(context: MaasContext): readonly MaasAction[] {
         await allocations.powerCycle(sight.machine.id, user.asker(fields.get('comment')));
       }),
     },
-  ];
+  ]);
 }
 
 async function update(

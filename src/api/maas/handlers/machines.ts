@@ -2,13 +2,14 @@ import { parseMac, type Mac } from '../../../../plugin-api/index.ts';
 import type { MachineId } from '../../../core/machine/machine.ts';
 import { emptyProfile } from '../../../core/machine/profile.ts';
 import type { Tx } from '../../../core/storage/storage.ts';
+import { answering } from '../answered.ts';
 import type { Fields } from '../fields.ts';
 import { flagOf, mandatoryParameter, requiredField } from '../form-values.ts';
 import type { MaasAction, MaasCall, MaasHandler, MaasReply, MaasUser } from '../handler.ts';
 import type { MaasContext } from '../maas-context.ts';
 import { invalidField, MaasRefusal } from '../maas-refusal.ts';
 import { allocate, allocateParameters, refuseUnknown, requiredMachines } from '../machine-allocation.ts';
-import { MachineDesk, mayView } from '../machine-desk.ts';
+import { MachineDesk, mayView, refuseElsewhere } from '../machine-desk.ts';
 import { profileChange, profileParameters, readHostname, refuseUnknownPlaces } from '../machine-form.ts';
 import { listFilters, readMachineQuery, said } from '../machine-query.ts';
 import type { MachineSight } from '../machine-sight.ts';
@@ -92,7 +93,7 @@ export function machinesHandler(context: MaasContext): MaasHandler {
         method: 'POST',
         op: 'accept_all',
         access: 'admin',
-        doc: 'Commission every machine that is new.',
+        doc: 'Commission every machine that is new and stands in no CloudStack.',
         handle: async ({ user }) => {
           const { around, query } = await context.storage.run(async (tx) => ({
             around: await Surroundings.read(tx),
@@ -101,7 +102,8 @@ export function machinesHandler(context: MaasContext): MaasHandler {
               hostnames: null,
               macs: null,
               filter: { states: ['new' as const] },
-              fits: (sight: MachineSight) => desk.status(user, sight).status === 0,
+              fits: (sight: MachineSight) =>
+                desk.status(user, sight).status === 0 && sight.machine.cloudPlace === null,
             },
           }));
           const seen: MachineSight[] = [];
@@ -190,6 +192,10 @@ async function enrol(
   const hostname = readHostname(fields) ?? `node-${macs[0]!.replaceAll(':', '')}`;
   const wiring = await storage.run(async (tx) => {
     await refuseKnownMacs(tx, macs);
+    // Enrolled once more, that machine would get another name and more NICs, whoever holds it.
+    const twin = await tx.machines.findByBmc(bmc.host, bmc.port);
+    if (twin)
+      throw invalidField('power_parameters', `Power address: already that of machine ${twin.hostname}.`);
     if (await tx.machines.findByHostname(hostname))
       throw invalidField('hostname', 'Node with this Hostname already exists.');
     await refuseUnknownPlaces(tx, fields);
@@ -214,12 +220,14 @@ async function enrol(
   const change = profileChange(fields);
   if (change) await storage.run((tx) => saveProfile(tx, machine.id, change));
   if (flagOf(fields, 'commission') ?? true)
-    await operations.submit({
-      kind: 'commission',
-      machineId: machine.id,
-      requester: asker,
-      grade: operations.defaultGrade,
-    });
+    await answering(operations, 'commission', machine.id, asker, () =>
+      operations.submit({
+        kind: 'commission',
+        machineId: machine.id,
+        requester: asker,
+        grade: operations.defaultGrade,
+      }),
+    );
   return desk.answer(user, machine.id);
 }
 
@@ -290,7 +298,11 @@ async function releaseMany(
   const grade = context.settings.strict === 'canonical' ? { grade: 'none' as const } : {};
   for (const { sight, status } of statuses) {
     if (isFreeAlready(status)) continue;
-    await context.allocations.release(sight.machine.id, user.asker(fields.get('comment')), grade);
+    const asker = user.asker(fields.get('comment'));
+    const { id } = sight.machine;
+    await answering(context.operations, 'release', id, asker, () =>
+      context.allocations.release(id, asker, grade),
+    );
     released.push(sight.machine.id);
   }
   return { json: released };
@@ -307,15 +319,15 @@ async function accept(
   found: readonly MachineSight[],
 ): Promise<readonly unknown[]> {
   const accepted: unknown[] = [];
+  found.forEach(refuseElsewhere);
   for (const sight of found) {
     const { id } = sight.machine;
     if (desk.status(user, sight).status !== 0) continue;
-    await operations.submit({
-      kind: 'commission',
-      machineId: id,
-      requester: user.asker(),
-      grade: operations.defaultGrade,
-    });
+    const requester = user.asker();
+    const grade = operations.defaultGrade;
+    await answering(operations, 'accept', id, requester, () =>
+      operations.submit({ kind: 'commission', machineId: id, requester, grade }),
+    );
     accepted.push((await desk.answer(user, id)).json);
   }
   return accepted;

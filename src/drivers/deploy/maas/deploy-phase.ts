@@ -4,7 +4,7 @@ import { imagesOf, takesFirstBoot } from './images.ts';
 import { prepareInterfaces } from './interfaces.ts';
 import { attempt, moved, refuse } from './machine-lookup.ts';
 import { MaasError } from './maas-error.ts';
-import { orderKey, type PhaseParts } from './maas-host.ts';
+import { isUnder, orderKey, type PhaseParts } from './maas-host.ts';
 import { status, type MaasMachine } from './maas-shapes.ts';
 import { writeNote, type OrderNote } from './order-note.ts';
 import { failed, running, type PhaseView } from './phase-view.ts';
@@ -14,11 +14,6 @@ import { abortWhile, giveBackUnused } from './withdraw.ts';
 type DeployOrder = Extract<PhaseOrder, { phase: 'deploy' }>;
 
 const placed: readonly number[] = [status.deploying, status.deployed, status.failedDeployment];
-
-/** Whether the machine is ours in MAAS, and stands there under this order. */
-function isUnder(machine: MaasMachine, me: string, orderId: string): boolean {
-  return machine.owner === me && machine.owner_data?.[orderKey] === orderId;
-}
 
 /**
  * Allocates the machine, marks it with the order, makes its interfaces, and has it deployed. Each part is looked up before it is

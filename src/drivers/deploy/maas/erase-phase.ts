@@ -2,7 +2,7 @@ import type { PhaseOrder } from '../../../../plugin-api/index.ts';
 import { allocated } from './deploy-phase.ts';
 import { attempt, moved, refuse } from './machine-lookup.ts';
 import type { Fields } from './maas-client.ts';
-import { orderKey, type PhaseParts } from './maas-host.ts';
+import { isUnder, orderKey, type PhaseParts } from './maas-host.ts';
 import { status, type MaasMachine } from './maas-shapes.ts';
 import { writeNote, type OrderNote } from './order-note.ts';
 import { failed, running, type PhaseView } from './phase-view.ts';
@@ -146,6 +146,5 @@ export async function withdrawErase(
     return;
   }
   const me = await parts.api.username(signal);
-  if (machine.owner === me && machine.owner_data?.[orderKey] === orderId)
-    await giveBackUnused(parts, orderId, note, machine, signal);
+  if (isUnder(machine, me, orderId)) await giveBackUnused(parts, orderId, note, machine, signal);
 }

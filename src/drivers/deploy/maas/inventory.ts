@@ -11,7 +11,7 @@ const linuxNames: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: '
 const maasNames: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64', i686: 'i386' };
 
 /** `amd64/generic` as Linux says it: `x86_64`. */
-export function linuxArchitecture(architecture: string | null | undefined): string {
+function linuxArchitecture(architecture: string | null | undefined): string {
   const name = mainArchitecture(architecture);
   return linuxNames[name] ?? (name === '' ? 'x86_64' : name);
 }

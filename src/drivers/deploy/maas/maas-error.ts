@@ -31,11 +31,6 @@ export function isGone(thrown: unknown): boolean {
   return thrown instanceof MaasError && thrown.status === 404;
 }
 
-/** Whether MAAS refused the call, so that nothing was done: as it is now, or for good. */
-export function isRefusal(thrown: unknown): thrown is MaasError {
-  return thrown instanceof MaasError && !thrown.outcomeUnknown && thrown.status !== null;
-}
-
 /** Whether it is MAAS that cannot be asked now, and not an answer. */
 export function isOutage(thrown: unknown): thrown is MaasError {
   return thrown instanceof MaasError && (thrown.code === 'maas.unreachable' || thrown.code === 'maas.busy');

@@ -1,6 +1,7 @@
 import type { DeviceContext, FirstBootData, NicPlan, OrderNotes } from '../../../../plugin-api/index.ts';
 import type { MaasApi } from './maas-api.ts';
 import type { MaasSettings } from './maas-settings.ts';
+import type { MaasMachine } from './maas-shapes.ts';
 import type { NotedMoments } from './noted-moments.ts';
 
 /** What the engine of an upstream MAAS needs of its host. */
@@ -20,3 +21,8 @@ export interface PhaseParts {
 
 /** Under which name the order of a machine stands in MAAS. */
 export const orderKey = 'csbm_order';
+
+/** Whether the machine is ours in MAAS, and stands there under this order. */
+export function isUnder(machine: MaasMachine, me: string, orderId: string): boolean {
+  return machine.owner === me && machine.owner_data?.[orderKey] === orderId;
+}

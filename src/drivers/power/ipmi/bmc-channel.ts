@@ -40,7 +40,7 @@ export class BmcChannel implements DatagramListener {
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     this.#lastTrouble = null;
     const question = new Question(accept, signal);
-    question.stopTimer = startTimer(this.#clock, time, () => question.end(null));
+    question.stopTimer = startTimer(this.#clock, time, () => this.#hub.onceRead(() => question.end(null)));
     // The closing of the driver comes through the hub: thousands of listeners of one signal would cost each other time.
     if (signal && signal !== this.#hub.closing) question.heedSignal();
     this.#question = question as Question<unknown>;

@@ -16,6 +16,8 @@ export interface DatagramListener {
 
 /** Enough for some thousand answers that arrive in one burst; the kernel may give less. */
 const receiveBufferBytes = 1 << 20;
+/** So many datagrams at most does libuv take from a socket in one turn of the event loop (`uv__udp_recvmsg`). */
+const readInOneTurn = 32;
 
 /** One UDP socket per address family, shared by all BMCs; answers find their BMC by the address they come from. */
 export class DatagramHub {
@@ -27,6 +29,8 @@ export class DatagramHub {
   readonly #listeners = new Map<string, Map<number, Set<DatagramListener>>>();
   /** Aborted when the driver closes. */
   readonly closing: AbortSignal;
+  /** Datagrams read since the driver began. */
+  #read = 0;
   #closed = false;
 
   constructor(context: DeviceContext, closing: AbortSignal) {
@@ -57,6 +61,18 @@ export class DatagramHub {
     const bound = this.#bound[to.family];
     if (bound) bound.send(bytes, to.port, to.address, sent);
     else this.#socket(to.family).then((socket) => socket.send(bytes, to.port, to.address, sent), sent);
+  }
+
+  /**
+   * Calls `done` once everything is read that had arrived by now. Timers come before sockets in a turn of the event loop: a process that
+   * is late itself would take answers that lie ready for silence.
+   */
+  onceRead(done: () => void): void {
+    const before = this.#read;
+    setImmediate(() => {
+      if (this.#read - before < readInOneTurn) done();
+      else this.onceRead(done);
+    });
   }
 
   async close(): Promise<void> {
@@ -91,6 +107,7 @@ export class DatagramHub {
       lookup: (hostname, _options, done) => done(null, hostname, family === 'udp6' ? 6 : 4),
     });
     socket.on('message', (bytes, from) => {
+      this.#read += 1;
       const listeners = this.#listeners.get(from.address)?.get(from.port);
       if (listeners) for (const listener of listeners) listener.hear(bytes);
     });

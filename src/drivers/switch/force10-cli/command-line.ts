@@ -7,7 +7,16 @@ import {
   type Duration,
   type Secret,
 } from '../../../../plugin-api/index.ts';
-import { isLogLine, isPager, isPasswordPrompt, isQuestion, parsePrompt, type Prompt } from './prompt.ts';
+import {
+  isLogLine,
+  isPager,
+  isPasswordPrompt,
+  isQuestion,
+  parsePrompt,
+  promptBeforeLog,
+  splitPrompt,
+  type Prompt,
+} from './prompt.ts';
 import { findRefusal, oneLine } from './refusal.ts';
 import type { SwitchShell } from './ssh-shell.ts';
 import { TerminalText } from './terminal-text.ts';
@@ -69,7 +78,8 @@ export class CommandLine {
         this.#shell.write('y\r');
         return null;
       }
-      return silent ? parsePrompt(this.#text.current) : null;
+      if (!silent) return null;
+      return parsePrompt(this.#text.current) ?? this.#promptBeforeLog(0);
     });
     this.#host = prompt.host;
     return prompt;
@@ -82,8 +92,11 @@ export class CommandLine {
     return this.#until(`the answer to "${command}"`, options, (silent) => {
       if (this.#page()) return null;
       if (isQuestion(this.#text.current)) {
-        if (options.confirm === undefined)
+        if (options.confirm === undefined) {
+          // A description may look like one for as long as the rest of its line has not arrived.
+          if (!silent) return null;
           throw this.#error('switch.protocol', `it asks a question to "${command}"`, this.#lastWords());
+        }
         this.#text.clearCurrent();
         this.#shell.write(`${options.confirm}\r`);
         return null;
@@ -99,7 +112,7 @@ export class CommandLine {
    */
   async enable(password: Secret | undefined, options: CommandOptions): Promise<Prompt> {
     const refuse = (what: string): DeviceError =>
-      this.#error('switch.auth', what, findRefusal(this.#text.lines) ?? this.#lastWords());
+      this.#error('switch.auth', what, this.#refusal() ?? this.#lastWords());
     let sent = 0;
     this.#enablePassword = password;
     this.#text.clear();
@@ -140,24 +153,48 @@ export class CommandLine {
 
   #prompt(command: string, silent: boolean): Prompt | null {
     const prompt = parsePrompt(this.#text.current);
-    if (!prompt) return null;
+    if (!prompt) {
+      const start = this.#answerAt(command);
+      return silent && start > 0 ? this.#promptBeforeLog(start) : null;
+    }
     const lastLine = this.#text.lines.findLast((line) => line !== '') ?? '';
-    const certain = prompt.host === this.#host && this.#echoAt(command) >= 0 && !isLogLine(lastLine);
+    const certain = prompt.host === this.#host && this.#answerAt(command) > 0 && !isLogLine(lastLine);
     if (!certain && !silent) return null;
     this.#host = prompt.host;
     return prompt;
   }
 
-  #echoAt(command: string): number {
-    return this.#text.lines.findIndex((line) => {
-      if (!line.endsWith(command)) return false;
-      const before = line.slice(0, line.length - command.length);
-      return before.trim() === '' || parsePrompt(before) !== null;
-    });
+  /** OS9 does not always draw the prompt again when the log wrote behind it, above all after each `end`. */
+  #promptBeforeLog(start: number): Prompt | null {
+    if (this.#text.current !== '') return null;
+    const last = this.#text.lines.slice(start).findLast((line) => line !== '' && !isLogLine(line));
+    return last === undefined ? null : promptBeforeLog(last);
+  }
+
+  /**
+   * The line after the echo of the command, 0 when it was not echoed. A switch that pays no heed to the width we asked for breaks
+   * the echo of a long command in the middle (where white space at the end of a line was lost), or shows `$` and its end.
+   */
+  #answerAt(command: string): number {
+    const wanted = command.replaceAll(' ', '');
+    for (const [start, line] of this.#text.lines.entries()) {
+      let shown = splitPrompt(line).rest.replaceAll(' ', '');
+      if (shown === '') continue;
+      if (shown.length > 1 && shown.startsWith('$') && wanted.endsWith(shown.slice(1))) return start + 1;
+      for (let end = start + 1; wanted.startsWith(shown); end += 1) {
+        if (shown === wanted) return end;
+        const more = this.#text.lines[end];
+        if (more === undefined) break;
+        shown += more.replaceAll(' ', '');
+      }
+    }
+    return 0;
   }
 
   #answer(command: string): string[] {
-    return this.#text.lines.slice(this.#echoAt(command) + 1).filter((line) => !isLogLine(line));
+    return this.#text.lines
+      .slice(this.#answerAt(command))
+      .filter((line) => !isLogLine(line) && promptBeforeLog(line) === null);
   }
 
   /** Asks `accept` after each arrival, and once more when the line has been silent for the settling time. */
@@ -209,9 +246,19 @@ export class CommandLine {
     this.#wake?.();
   }
 
+  #refusal(): string | null {
+    return findRefusal(this.#text.lines.map((line) => this.#withoutPassword(line)));
+  }
+
   #lastWords(): string {
-    const text = oneLine([...this.#text.lines.slice(-3), this.#text.current]);
-    return this.#enablePassword ? text.replaceAll(this.#enablePassword.reveal(), '***') : text;
+    return oneLine(
+      [...this.#text.lines.slice(-3), this.#text.current].map((line) => this.#withoutPassword(line)),
+    );
+  }
+
+  /** A switch may repeat what it was sent. Asked of whole lines: of a password cut short, the beginning would stay. */
+  #withoutPassword(line: string): string {
+    return this.#enablePassword ? line.replaceAll(this.#enablePassword.reveal(), '***') : line;
   }
 
   #error(code: DeviceCode, what: string, said: string): DeviceError {

@@ -24,7 +24,6 @@ export const createForce10CliDriver: SwitchDriverFactory = (context, settings): 
   const parsed = force10Settings.parse(settings ?? {});
   return {
     type: force10Type.type,
-    maxSessions: parsed.maxSessions,
     async open(target, signal) {
       if (target.transport !== 'ssh') {
         // CloudStack's own backend speaks REST to port 8008; a rack config taken from there may say so.

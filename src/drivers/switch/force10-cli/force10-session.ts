@@ -25,7 +25,7 @@ import {
   oneLine,
   unpreparedRemedy,
 } from './refusal.ts';
-import { renderSteps, type CliLine } from './render.ts';
+import { membershipLine, renderSteps, type CliLine, type MembershipStep } from './render.ts';
 import {
   parseLagMembership,
   parsePortConfig,
@@ -55,10 +55,19 @@ export class Force10Session implements SwitchSession {
   readonly #settings: Force10Settings;
   readonly #context: DeviceContext;
   readonly #where: string;
-  readonly #endsAt: number;
   readonly #enablePassword: Secret | undefined;
+  /** By the monotonic clock: what is under way has no time beyond it. */
+  #endsAt: number;
   #privileged = false;
   #unsaved: boolean | null = null;
+  /** Whether the last line was answered: what is not answered any more is not worth another line. */
+  #answered = true;
+  /** False on a switch that goes from one sub-mode to the next through configuration mode only. */
+  #subModesFollow = true;
+  /** False on a switch that refused a list of ports. */
+  #listsTaken = true;
+  /** Of the last prompt. */
+  #mode: string | null = null;
 
   private constructor(
     shell: SwitchShell,
@@ -74,7 +83,7 @@ export class Force10Session implements SwitchSession {
     this.#context = context;
     this.#where = where;
     this.#enablePassword = target.enablePassword;
-    this.#endsAt = context.clock.monotonic() + settings.sessionTimeout;
+    this.#endsAt = this.#timeFromNow();
   }
 
   /** @throws DeviceError `switch.*` */
@@ -96,6 +105,7 @@ export class Force10Session implements SwitchSession {
   }
 
   async read(ports: readonly PortId[], signal?: AbortSignal): Promise<ObservedSwitch> {
+    this.#endsAt = this.#timeFromNow();
     await this.#enable(signal);
     const table = parseShowVlan(await this.#show('show vlan', signal));
     const seen = new Map<PortId, ObservedPort>();
@@ -121,22 +131,81 @@ export class Force10Session implements SwitchSession {
 
   async apply(steps: readonly SwitchStep[], signal?: AbortSignal): Promise<void> {
     const lines = renderSteps(steps);
+    this.#endsAt = this.#timeFromNow();
     await this.#enable(signal);
     for (const [index, line] of lines.entries()) {
-      this.#context.mayChange?.();
-      const answer = await this.#run(line.text, this.#settings.commandTimeout, signal);
-      if (index > 0) this.#unsaved = true;
       try {
-        this.#checkLine(line, answer, `line ${index + 1} of ${lines.length}`);
+        await this.#send(line, `line ${index + 1} of ${lines.length}`, signal);
       } catch (error) {
         // Leaves the configuration mode, and with it the lock that the mode may hold; the session is of no other use now.
-        await this.#run('end', this.#settings.closeTimeout, signal).catch(() => undefined);
+        if (this.#answered)
+          await this.#run('end', this.#settings.closeTimeout, signal).catch(() => undefined);
         throw error;
       }
     }
   }
 
+  async #send(line: CliLine, place: string, signal: AbortSignal | undefined): Promise<void> {
+    if (line.each !== undefined && !this.#listsTaken) return this.#sendOneByOne(line.each, place, signal);
+    const fromSubMode = line.enters === 'interface' && this.#mode !== 'conf';
+    if (fromSubMode && !this.#subModesFollow) await this.#leaveSubMode(place, signal);
+    const answer = await this.#sendLine(line.text, signal);
+    const refusal = findRefusal(answer.lines);
+    if (refusal !== null && !isLockRefusal(refusal)) {
+      if (line.each !== undefined) return this.#sendRefusedList(line.each, refusal, place, signal);
+      if (fromSubMode && this.#subModesFollow) {
+        this.#subModesFollow = false;
+        return this.#send(line, place, signal);
+      }
+    }
+    this.#checkLine(line, answer, place);
+  }
+
+  async #sendLine(text: string, signal: AbortSignal | undefined): Promise<Answer> {
+    this.#context.mayChange?.();
+    // Whether it took effect is not known until it is answered.
+    if (text !== 'configure') this.#unsaved = true;
+    const answer = await this.#run(text, this.#settings.commandTimeout, signal);
+    this.#mode = answer.prompt.mode;
+    return answer;
+  }
+
+  async #leaveSubMode(place: string, signal: AbortSignal | undefined): Promise<void> {
+    const exit: CliLine = { text: 'exit', about: {}, enters: 'config' };
+    this.#checkLine(exit, await this.#sendLine(exit.text, signal), place);
+  }
+
+  /**
+   * A list is refused because this switch takes none, or because of one of its ports; and then it is not known what became of
+   * the others. The ports that the switch does not show as wanted are sent by themselves, so that a refusal names its port.
+   */
+  async #sendRefusedList(
+    steps: readonly MembershipStep[],
+    refusal: string,
+    place: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    this.#context.log('info', 'the switch refused a list of ports; they are sent one by one', {
+      where: this.#where,
+      refusal,
+    });
+    const table = parseShowVlan(await this.#show('do show vlan', signal));
+    const left = steps.filter((step) => !holds(table, step));
+    // All of them left, so it was the list that it did not like.
+    this.#listsTaken = left.length < steps.length;
+    await this.#sendOneByOne(left, place, signal);
+  }
+
+  async #sendOneByOne(
+    steps: readonly MembershipStep[],
+    place: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    for (const step of steps) await this.#send(membershipLine([step]), place, signal);
+  }
+
   async save(signal?: AbortSignal): Promise<void> {
+    this.#endsAt = this.#timeFromNow();
     await this.#enable(signal);
     this.#context.mayChange?.();
     const { lines } = await this.#run('write memory', this.#settings.saveTimeout, signal, 'yes');
@@ -260,7 +329,7 @@ export class Force10Session implements SwitchSession {
     const mode = prompt.mode ?? '';
     const entered =
       line.enters === undefined ||
-      (line.enters === 'config' ? mode === 'conf' : this.#isSubMode(mode, line.about.vlan, line.text));
+      (line.enters === 'config' ? mode === 'conf' : isSubModeOf(mode, line.text));
     if (!entered) {
       const what = `after "${line.text}" (${place}) the prompt shows another mode`;
       throw this.#error('switch.protocol', what, `${prompt.host}(${mode})`);
@@ -269,13 +338,6 @@ export class Force10Session implements SwitchSession {
       this.#checkDeletable(lines, line.about.vlan);
     // Some builds leave the session unprivileged after `end`.
     this.#privileged = prompt.privileged;
-  }
-
-  /** Commands go into the sub-mode that the prompt shows: into a wrong one, they would change somebody else's VLAN. */
-  #isSubMode(mode: string, vlan: VlanId | undefined, line: string): boolean {
-    if (!mode.startsWith('conf-if')) return false;
-    const shown = /-vl-(\d+)$/.exec(mode)?.[1];
-    return shown === undefined || !line.startsWith('interface vlan') || Number(shown) === vlan;
   }
 
   #checkDeletable(lines: readonly string[], vlan: VlanId): void {
@@ -318,6 +380,11 @@ export class Force10Session implements SwitchSession {
     });
   }
 
+  /** Each reading and each batch has its own: a session that is always at work would else end in the middle of one. */
+  #timeFromNow(): number {
+    return this.#context.clock.monotonic() + this.#settings.sessionTimeout;
+  }
+
   async #run(
     command: string,
     timeout: Duration,
@@ -326,12 +393,14 @@ export class Force10Session implements SwitchSession {
   ): Promise<Answer> {
     const { clock } = this.#context;
     const left = this.#endsAt - clock.monotonic();
-    if (left <= 0) throw this.#error('switch.timeout', `the session's time was over before "${command}"`, '');
+    if (left <= 0) throw this.#error('switch.timeout', `the time was over before "${command}"`, '');
+    this.#answered = false;
     const answer = await this.#line.run(command, {
       timeout: Math.min(timeout, left) as Duration,
       signal,
       confirm,
     });
+    this.#answered = true;
     this.#context.log('debug', 'switch line', { where: this.#where, line: command });
     return answer;
   }
@@ -339,6 +408,25 @@ export class Force10Session implements SwitchSession {
   #error(code: DeviceCode, what: string, said: string): DeviceError {
     return new DeviceError({ code, what, where: this.#where, said });
   }
+}
+
+/**
+ * Commands go into the sub-mode that the prompt shows: into a wrong one, they would change somebody else's VLAN or port.
+ * Prompts of ports are `(conf-if-te-1/1)`, on older firmware `(conf-if)` for any.
+ * @param line the `interface` line that was sent
+ */
+function isSubModeOf(mode: string, line: string): boolean {
+  const [, kind, shown] = /^conf-if(?:-([a-z]+)-(\d[\d/]*))?/i.exec(mode) ?? [];
+  if (kind === undefined || shown === undefined) return mode.startsWith('conf-if');
+  const ofVlan = line.startsWith('interface vlan ');
+  return (kind.toLowerCase() === 'vl') === ofVlan && line.endsWith(` ${shown}`);
+}
+
+/** Whether the switch shows what the step would bring about. */
+function holds(table: VlanTable, { do: what, vlan, port }: MembershipStep): boolean {
+  const vlans = what === 'add-tagged' || what === 'remove-tagged' ? taggedVlansOf : untaggedVlansOf;
+  const joins = what === 'add-tagged' || what === 'set-native';
+  return vlans(table, port).includes(vlan) === joins;
 }
 
 /** `write memory` prints exclamation marks; anything that speaks of failure is one, whatever its form. */

@@ -16,6 +16,12 @@ export function parsePrompt(line: string): Prompt | null {
   return match && { host: match[1]!, mode: match[2] ?? null, privileged: match[3] === '#' };
 }
 
+/** A line that begins with a prompt, taken apart: what stands behind it was typed, or is a message of the log. */
+export function splitPrompt(line: string): { readonly prompt: string; readonly rest: string } {
+  const prompt = /^\s?[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:\([^()\s]{1,64}\))?[>#$]/.exec(line)?.[0] ?? '';
+  return { prompt, rest: line.slice(prompt.length) };
+}
+
 export function isPager(line: string): boolean {
   return /^\s*-+\s*more\s*-+\s*$/i.test(line);
 }
@@ -35,4 +41,10 @@ export function isPasswordPrompt(line: string): boolean {
  */
 export function isLogLine(line: string): boolean {
   return /^(?:\w[\w:., +-]*)?%(?:STKUNIT\d|RPM\d|[A-Z0-9_]+-\d-[A-Z0-9_]+)/.test(line);
+}
+
+/** The prompt of a line on which the log went on behind it: `DellEMC#Feb  7 15:17:02 %STKUNIT1-M:CP %SYS-5-CONFIG_I: ...`. */
+export function promptBeforeLog(line: string): Prompt | null {
+  const { prompt, rest } = splitPrompt(line);
+  return prompt !== '' && isLogLine(rest.trimStart()) ? parsePrompt(prompt) : null;
 }

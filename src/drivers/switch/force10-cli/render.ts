@@ -8,27 +8,36 @@ export interface CliLine {
   readonly enters?: 'config' | 'interface';
   /** The answer must show that this VLAN is ours, unrouted and empty, before the next line may go out. */
   readonly checks?: 'deletable';
+  /** What a line with a list of ports does, port by port. */
+  readonly each?: readonly MembershipStep[];
 }
+
+/** A step that a VLAN's sub-mode does for one port. */
+export type MembershipStep = Extract<SwitchStep, { port: PortId; vlan: VlanId }>;
+
+/**
+ * No manual says how long a line may be. This is short of what any command line takes, and its echo fits into one line of the
+ * terminal that we ask for.
+ */
+const longestLine = 200;
 
 /**
  * The literal lines for the steps, in their order. Steps that follow each other in one VLAN, or on one port, share its
- * sub-mode. Sub-modes are left with `exit`: going from one to the next directly is not documented for every release.
+ * sub-mode, and ports of which a VLAN wants the same share a line. From one sub-mode it goes into the next without `exit`, as
+ * Dell's own Ansible roles do (dellemc.os9, `roles/os9_vlan`, `load_config` in `module_utils/network/os9.py`).
  */
 export function renderSteps(steps: readonly SwitchStep[]): CliLine[] {
   if (steps.length === 0) return [];
   const lines: CliLine[] = [{ text: 'configure', about: {}, enters: 'config' }];
   let mode: string | null = null;
-  const leave = (): void => {
-    if (mode !== null) lines.push({ text: 'exit', about: {}, enters: 'config' });
-    mode = null;
-  };
-  for (const step of steps) {
-    const about = {
-      ...('port' in step ? { port: step.port } : {}),
-      ...('vlan' in step ? { vlan: step.vlan } : {}),
-    };
+  for (let at = 0; at < steps.length;) {
+    const step = steps[at]!;
+    at += 1;
     if (step.do === 'delete-vlan') {
-      leave();
+      const about = { vlan: step.vlan };
+      // The sub-mode of a VLAN is left before the VLAN goes.
+      if (mode !== null) lines.push({ text: 'exit', about: {}, enters: 'config' });
+      mode = null;
       lines.push(
         { text: `do show running-config interface vlan ${step.vlan}`, about, checks: 'deletable' },
         { text: `no interface vlan ${step.vlan}`, about },
@@ -36,26 +45,88 @@ export function renderSteps(steps: readonly SwitchStep[]): CliLine[] {
       continue;
     }
     const name = subMode(step);
-    if (name !== mode) {
-      leave();
-      lines.push({ text: `interface ${name}`, about, enters: 'interface' });
-      mode = name;
+    const about = {
+      ...('port' in step ? { port: step.port } : {}),
+      ...('vlan' in step ? { vlan: step.vlan } : {}),
+    };
+    if (name !== mode) lines.push({ text: `interface ${name}`, about, enters: 'interface' });
+    mode = name;
+    if (isMembership(step)) {
+      const together = [step, ...alike(step, steps, at)];
+      at += together.length - 1;
+      lines.push(membershipLine(together));
+    } else {
+      lines.push(...commands(step).map((text) => ({ text, about })));
     }
-    lines.push(...commands(step).map((text) => ({ text, about })));
   }
   lines.push({ text: 'end', about: {} });
   return lines;
 }
 
+/**
+ * The line that does the same for all these ports of one VLAN and one type. In the list each number is whole
+ * (`TenGigabitEthernet 1/1,1/2`): so OS9 lists ports itself (`show running-config`), and so Dell's os9_vlan role lists them
+ * for the older numbering too (`fortyGigE 0/12-15,0/17`). No ranges: what lies between two ports is not ours to know.
+ */
+export function membershipLine(steps: readonly MembershipStep[]): CliLine {
+  const { do: what, vlan, port: first } = steps[0]!;
+  const ports = [first, ...steps.slice(1).map(({ port }) => numbersOf(port))].join(',');
+  const text = `${membershipCommands[what]} ${ports}`;
+  return steps.length === 1 ? { text, about: { vlan, port: first } } : { text, about: { vlan }, each: steps };
+}
+
+const membershipCommands: Readonly<Record<MembershipStep['do'], string>> = {
+  'remove-tagged': 'no tagged',
+  'remove-native': 'no untagged',
+  'set-native': 'untagged',
+  'add-tagged': 'tagged',
+};
+
+/** The steps from `at` on that go into one line with `step`. */
+function alike(step: MembershipStep, steps: readonly SwitchStep[], at: number): MembershipStep[] {
+  const found: MembershipStep[] = [];
+  if (!isListed(step.port)) return found;
+  let length = `${membershipCommands[step.do]} ${step.port}`.length;
+  for (const next of steps.slice(at)) {
+    const same =
+      isMembership(next) &&
+      next.do === step.do &&
+      next.vlan === step.vlan &&
+      typeOf(next.port) === typeOf(step.port) &&
+      isListed(next.port);
+    if (!same) break;
+    length += 1 + numbersOf(next.port).length;
+    if (length > longestLine) break;
+    found.push(next);
+  }
+  return found;
+}
+
+/** Lists are known of ports that are numbered by unit and port; those of lanes (`1/1/1`) and of port-channels go one a line. */
+function isListed(port: PortId): boolean {
+  return /^\d+\/\d+$/.test(numbersOf(port));
+}
+
+function typeOf(port: PortId): string {
+  return port.slice(0, port.indexOf(' '));
+}
+
+function numbersOf(port: PortId): string {
+  return port.slice(port.indexOf(' ') + 1);
+}
+
 type PlainStep = Exclude<SwitchStep, { do: 'delete-vlan' }>;
+
+function isMembership(step: SwitchStep): step is MembershipStep {
+  return 'port' in step && 'vlan' in step;
+}
 
 /** Membership is a property of the VLAN; mode and admin state are the port's. */
 function subMode(step: PlainStep): string {
   return step.do === 'set-admin' || step.do === 'prepare-port' ? step.port : `vlan ${step.vlan}`;
 }
 
-/** One port a line: the grammar of port lists differs between releases. */
-function commands(step: PlainStep): string[] {
+function commands(step: Exclude<PlainStep, MembershipStep>): string[] {
   switch (step.do) {
     case 'ensure-vlan':
       return [`description ${step.description}`, 'no shutdown'];
@@ -64,13 +135,5 @@ function commands(step: PlainStep): string[] {
       return ['no switchport', 'portmode hybrid', 'switchport'];
     case 'set-admin':
       return [step.admin === 'up' ? 'no shutdown' : 'shutdown'];
-    case 'remove-tagged':
-      return [`no tagged ${step.port}`];
-    case 'remove-native':
-      return [`no untagged ${step.port}`];
-    case 'set-native':
-      return [`untagged ${step.port}`];
-    case 'add-tagged':
-      return [`tagged ${step.port}`];
   }
 }

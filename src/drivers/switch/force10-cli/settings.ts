@@ -19,12 +19,12 @@ export const force10Settings = z.strictObject({
   commandTimeout: duration.prefault('60s').describe('One command, from sending it to the next prompt'),
   /** A stack copies the configuration to its standby unit, which takes up to a minute. */
   saveTimeout: duration.prefault('2m').describe('`write memory`'),
-  sessionTimeout: duration.prefault('10m').describe('A whole session'),
+  sessionTimeout: duration
+    .prefault('10m')
+    .describe('All commands of one reading, or of one batch of changes, in a session'),
   closeTimeout: duration.prefault('3s').describe('Closing politely before the connection is cut'),
   /** How long the line must be silent before an unexpected prompt is believed. */
   settle: duration.prefault('300ms').describe('Silence that confirms an unexpected prompt'),
-  /** The switch has 10 VTY lines in all, and takes 10 new connections a minute. */
-  maxSessions: z.number().int().min(1).max(2).prefault(1).describe('Sessions at once per switch'),
   preparePorts: z
     .boolean()
     .prefault(true)

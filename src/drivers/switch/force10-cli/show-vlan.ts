@@ -121,12 +121,13 @@ function splitRow(
     return { description: line.slice(descriptionAt, kindAt).trim(), ports: { kind, text, line } };
 
   if (line[kindAt - 1] === ' ') throw strange('the ports of a VLAN cannot be read', line);
-  const tail = new RegExp(`\\s([${kinds}])\\s+([A-Z][A-Za-z]\\s?\\d.*)$`).exec(line);
-  if (!tail || !parseMembers(tail[2]!)) return { description: line.slice(descriptionAt).trim(), ports: null };
-  return {
-    description: line.slice(descriptionAt, tail.index).trim(),
-    ports: { kind: tail[1]!, text: tail[2]!, line },
-  };
+  // The description is anybody's text and may itself look like ports: the switch's own stand last.
+  const starts = new RegExp(`\\s(?=[${kinds}]\\s+[A-Z][A-Za-z]\\s?\\d)`, 'g');
+  for (const { index } of [...line.matchAll(starts)].reverse()) {
+    const ports = { kind: line[index + 1]!, text: line.slice(index + 2).trim(), line };
+    if (parseMembers(ports.text)) return { description: line.slice(descriptionAt, index).trim(), ports };
+  }
+  return { description: line.slice(descriptionAt).trim(), ports: null };
 }
 
 /** A line that carries on the row above: a list of another kind or type, or the rest of a list that was too long. */

@@ -27,7 +27,6 @@ export const createOvsDriver: SwitchDriverFactory = (context, settings): SwitchD
   return {
     type: ovsType.type,
     // The database server sets no limit; each session costs it next to nothing.
-    maxSessions: 8,
     open: (target, signal) => OvsSession.open(target, parsed, context, signal),
     plan: (observed, intent) => {
       checkIntent(observed, intent);

@@ -9,6 +9,11 @@ export interface StopCommand extends RebootCommand {
   readonly forceStop: boolean;
   /** The instance is being expunged: the machine is to be released (4.21+). */
   readonly expungeVM: boolean;
+  /**
+   * The server heard that the instance is off, and cleans up: one that runs all the same is to be left alone, and the command to fail
+   * (`LibvirtStopCommandWrapper`, `VmwareResource`).
+   */
+  readonly checkBeforeCleanup: boolean;
 }
 
 export function readStopCommand(entry: ParsedEntry): StopCommand {
@@ -16,5 +21,6 @@ export function readStopCommand(entry: ParsedEntry): StopCommand {
     ...readRebootCommand(entry),
     forceStop: flagField(entry.fields, 'forceStop'),
     expungeVM: flagField(entry.fields, 'expungeVM'),
+    checkBeforeCleanup: flagField(entry.fields, 'checkBeforeCleanup'),
   };
 }
