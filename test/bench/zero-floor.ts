@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Stage, type StageOptions } from '../../lab/demo/stage.ts';
@@ -6,6 +6,7 @@ import type { LabFloorOptions } from '../../lab/floor/index.ts';
 import { lifelike, faster, type MachineTiming } from '../../lab/machine/timing.ts';
 import { milliseconds, minutes, seconds } from '../../plugin-api/index.ts';
 import { MariadbServer, askMariadb } from '../support/mariadb-server.ts';
+import { BenchSkipped } from './bench.ts';
 import { startChild, type Child } from './child-process.ts';
 import { InstantClock } from './instant-clock.ts';
 import type { ServiceOrder } from './service-process.ts';
@@ -28,32 +29,83 @@ const noTime: MachineTiming = {
   firmware: milliseconds(10),
 };
 
+/** Of floors whose devices take no time but that of the processor. */
+export const withoutTime: Partial<LabFloorOptions> = {
+  clock: new InstantClock(),
+  speed: 1_000,
+  machine: { timing: noTime },
+  bmc: { traits: { sessionTimeout: minutes(2) } },
+  switch: { chunking: 'gathered' },
+};
+
 export type Database = 'sqlite' | 'mariadb';
 
-/** `DATABASES=sqlite` or `mariadb` leaves the other out. */
-export const databases = (): readonly Database[] =>
-  (process.env['DATABASES'] ?? 'sqlite,mariadb').split(',') as Database[];
+/**
+ * `DATABASES=sqlite` or `mariadb` leaves the other out.
+ * @throws BenchSkipped where there is no MariaDB
+ */
+export function databases(): readonly Database[] {
+  const wanted = (process.env['DATABASES'] ?? 'sqlite,mariadb').split(',') as Database[];
+  const lacks = wanted.includes('mariadb') && !isInstalled('mariadb-install-db');
+  if (lacks)
+    throw new BenchSkipped('MariaDB is not here: apt-get install mariadb-server-core, or DATABASES=sqlite');
+  return wanted;
+}
 
-export interface ZeroFloor {
+/** Administrators' programs are not in every user's PATH. */
+const isInstalled = (program: string): boolean =>
+  [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/bin'].some((folder) =>
+    existsSync(join(folder, program)),
+  );
+
+export interface ZeroStage {
   readonly stage: Stage;
-  readonly service: Child;
   readonly close: () => Promise<void>;
 }
 
+export interface ZeroFloor extends ZeroStage {
+  readonly service: Child;
+}
+
 /**
- * A floor whose devices take no time but that of the processor, in this process, and the service in one of its own, with its default times.
+ * A floor whose devices take no time but that of the processor, in this process, and the service in one of its own, with its default times
+ * and a look into it.
  */
 export async function zeroFloor(
   database: Database,
   options: Partial<StageOptions> & { readonly floor: Partial<LabFloorOptions> },
 ): Promise<ZeroFloor> {
+  let service: Child | null = null;
+  const { stage, close } = await zeroStage(database, {
+    ...options,
+    launch: async ({ configFile, logFile, env = {} }) => {
+      const order: ServiceOrder = { configFile, logFile, env };
+      const child = await startChild('./service-process.ts', order);
+      service = child;
+      const place = await child.ask<{ adminUrl: string; bootUrl: string; maasUrl: string | null }>('place');
+      return {
+        ...place,
+        exited: new Promise(() => undefined),
+        stop: async () => {
+          await child.ask('stop').catch(() => undefined);
+          await child.kill();
+        },
+      };
+    },
+  });
+  return { stage, close, service: service! };
+}
+
+/** The same, and the service as an operator runs it, unless it is launched otherwise. */
+export async function zeroStage(
+  database: Database,
+  options: Partial<StageOptions> & { readonly floor: Partial<LabFloorOptions> },
+): Promise<ZeroStage> {
   const directory = mkdtempSync(join(tmpdir(), 'csbm-bench-'));
   const mariadb = database === 'mariadb' ? await MariadbServer.start() : null;
-  let service: Child | null = null;
   let stage: Stage | null = null;
   const close = async (): Promise<void> => {
     await stage?.stop().catch(() => undefined);
-    await service?.kill();
     await mariadb?.stop();
     rmSync(directory, { recursive: true, force: true });
   };
@@ -64,25 +116,11 @@ export async function zeroFloor(
       imageBytes: 2 ** 16,
       ...options,
       directory,
-      floor: {
-        clock: new InstantClock(),
-        speed: 1_000,
-        machine: { timing: noTime },
-        bmc: { traits: { sessionTimeout: minutes(2) } },
-        switch: { chunking: 'gathered' },
-        ...options.floor,
-      },
+      floor: { ...withoutTime, ...options.floor },
       env: { ...databaseEnv, CSBM_LOG_LEVEL: 'info', ...options.env },
-      launch: async ({ configFile, logFile, env = {} }) => {
-        const order: ServiceOrder = { configFile, logFile, env };
-        const child = await startChild('./service-process.ts', order);
-        service = child;
-        const place = await child.ask<{ adminUrl: string; bootUrl: string; maasUrl: string | null }>('place');
-        return { ...place, exited: new Promise(() => undefined), stop: () => child.ask('stop') };
-      },
     });
     await stage.serve();
-    return { stage, service: service!, close };
+    return { stage, close };
   } catch (error) {
     await close();
     throw error;

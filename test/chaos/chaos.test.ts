@@ -6,7 +6,7 @@ import { reportOf } from './summary.ts';
 const firstSeed = 1;
 const least = 60;
 /** No run is begun after so many milliseconds, once there are enough. */
-const time = 235_000;
+const time = 205_000;
 
 // docs/chaos.md
 describe('the real service, against devices that fail, killed at any moment', function () {

@@ -26,8 +26,23 @@ export interface Sent {
   until: number;
   outcome: 'open' | 'ok' | 'refused' | 'lost' | 'unanswered' | 'never sent';
   details: string | null;
+  /** What was sent, to be sent again as it was. */
+  command: LabCommand | null;
+  /** The answer's class; null = none came. */
+  answered: string | null;
 }
 
+/** What an instance needs to know of the run that it lives in. */
+export interface Surroundings {
+  /** Something was wrong with an answer. */
+  complain(what: string): void;
+  /** No fault has begun that may make a machine's power or ports other than the service last made them. */
+  settled(): boolean;
+  /** What is left of a Start that was refused, in words; null = nothing. */
+  leftBy?(start: Sent, instance: CloudInstance): string | null;
+}
+
+/** VLANs of each tenant: of its default NIC, and of an additional one. */
 const networks = { red: [200, 201], blue: [300, 301] } as const;
 
 /** As long as the real server waits, 30 minutes, at the floor's speed, and some more for a busy computer. */
@@ -36,6 +51,10 @@ const patience = 60_000;
 const reconnect = 45_000;
 
 let nextMac = 1;
+
+function vlanOf({ broadcastUri }: LabNic): number {
+  return Number(broadcastUri!.split('//')[1]);
+}
 
 /** User data as CloudStack sends it, with something in it that nobody may see. */
 export function userDataWith(secret: string): string {
@@ -60,8 +79,7 @@ export class CloudInstance {
   #open = 0;
   /** Commands leave in the order in which they were given, also when they had to wait for the host. */
   readonly #turn = new Mutex();
-  /** What was wrong with an answer. */
-  readonly #complain: (what: string) => void;
+  readonly #around: Surroundings;
 
   constructor(
     stage: ChaosStage,
@@ -69,10 +87,10 @@ export class CloudInstance {
     tenant: 'red' | 'blue',
     home: string,
     secret: string,
-    complain: (what: string) => void,
+    around: Surroundings,
   ) {
     this.#stage = stage;
-    this.#complain = complain;
+    this.#around = around;
     this.home = home;
     const [native, tagged] = networks[tenant];
     this.native = native;
@@ -110,15 +128,27 @@ export class CloudInstance {
     return [...this.lab.nics!, this.extra].map(({ mac }) => mac);
   }
 
-  /** Sends one command to a machine and waits for its answer, whatever that is. */
-  async send(ask: Ask, machine = this.home): Promise<Sent> {
-    const sent: Sent = { ask, machine, at: Date.now(), until: Infinity, outcome: 'open', details: null };
+  /**
+   * Sends one command to a machine and waits for its answer, whatever that is.
+   * @param again an earlier one, whose very content is sent once more
+   */
+  async send(ask: Ask, machine = this.home, again?: Sent): Promise<Sent> {
+    const sent: Sent = {
+      ask,
+      machine,
+      at: Date.now(),
+      until: Infinity,
+      outcome: 'open',
+      details: null,
+      command: again?.command ?? null,
+      answered: null,
+    };
     this.sent.push(sent);
     this.#open += 1;
     this.told = null;
     if (ask === 'start') this.home = machine;
     const { timeline } = this.#stage;
-    const label = `${ask} ${this.name} on ${machine}`;
+    const label = `${ask} ${this.name} on ${machine}${again ? ', once more' : ''}`;
     try {
       const host = await this.#turn.run(() => this.#connected(machine));
       if (host === null) {
@@ -127,7 +157,9 @@ export class CloudInstance {
         return sent;
       }
       timeline.tell('cloud', label);
-      const [answer] = await this.#stage.cloud.send(host, [this.#command(ask)], { timeout: patience });
+      sent.command ??= this.#command(ask);
+      const [answer] = await this.#stage.cloud.send(host, [sent.command], { timeout: patience });
+      sent.answered = answer!.className;
       sent.outcome = answer!.result ? 'ok' : 'refused';
       sent.details = answer!.details;
       sent.until = Date.now();
@@ -136,13 +168,15 @@ export class CloudInstance {
         `${label}: ${answer!.result ? 'yes' : 'no'}${answer!.details ? `, ${answer!.details}` : ''}`,
       );
       this.#judge(ask, machine, answer!);
+      const left = ask === 'start' && !this.ran && !answer!.result && this.#around.leftBy?.(sent, this);
+      if (left) this.#around.complain(`${label} was answered no, and ${left}`);
     } catch (error) {
       const { message } = error as Error;
       sent.outcome = /in time/.test(message) ? 'unanswered' : 'lost';
       sent.details = message;
       timeline.tell('cloud', `${label}: ${message}`);
       if (sent.outcome === 'unanswered')
-        this.#complain(`${label} was not answered within ${patience} ms on a link that held`);
+        this.#around.complain(`${label} was not answered within ${patience} ms on a link that held`);
     } finally {
       this.#open -= 1;
       if (this.#open === 0) this.#settle();
@@ -183,19 +217,43 @@ export class CloudInstance {
 
   /** What must be true on the floor in the moment of an answer that says yes. */
   #judge(ask: Ask, machine: string, { result, className }: LabAnswer): void {
-    if (!className.endsWith('Answer')) this.#complain(`${ask} was answered by ${className}`);
+    if (!className.endsWith('Answer')) this.#around.complain(`${ask} was answered by ${className}`);
     if (!result) return;
     if (ask === 'start') this.ran = true;
     if (this.#open > 1) return;
+    if (ask === 'start' || ask === 'reboot' || ask === 'plug' || ask === 'unplug')
+      this.#judgeRunning(ask, machine);
     if (ask === 'stop' || ask === 'destroy' || ask === 'expunge') {
       for (const { machine: one } of this.#stage.floor.machines) {
         const macs = one.os?.interfaces.map(({ mac }) => mac) ?? [];
         const open = one.nics.some((nic) => this.#stage.floor.fabric.membership(nic.place)?.up);
         if (macs.some((mac) => this.macs.includes(mac)) && (ask === 'stop' || open))
-          this.#complain(
+          this.#around.complain(
             `${ask} of ${this.name} on ${machine} was answered yes, and its system runs on ${one.name}`,
           );
       }
+    }
+  }
+
+  /** Its machine is on, and every port of it carries what it has, and nothing else. */
+  #judgeRunning(ask: Ask, name: string): void {
+    if (!this.#around.settled()) return;
+    const { floor } = this.#stage;
+    const { machine } = floor.find(name);
+    if (machine.power() === 'off' && (ask === 'start' || ask === 'reboot'))
+      this.#around.complain(`${ask} of ${this.name} was answered yes, and ${name} is off`);
+    const plugged = ask === 'plug' ? true : ask === 'unplug' ? false : this.plugged;
+    for (const { label, place } of machine.nics) {
+      const port = floor.fabric.membership(place);
+      const tagged = port?.tagged.join() ?? '';
+      const right =
+        port?.up &&
+        port.native === this.native &&
+        (plugged === null || tagged === (plugged ? String(vlanOf(this.extra)) : ''));
+      if (!right)
+        this.#around.complain(
+          `${ask} of ${this.name} was answered yes, and the port of ${label} of ${name} is ${JSON.stringify(port)}`,
+        );
     }
   }
 

@@ -1,12 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Violation } from '../../lab/floor/index.ts';
-import type { ChaosStage } from './chaos-stage.ts';
+import { until } from '../support/until.ts';
+import { cloudMachines, userNames, type ChaosStage, type ChaosStageOptions } from './chaos-stage.ts';
 import { CloudInstance, userDataWith, type Sent } from './cloud-user.ts';
 import { Draw } from './draw.ts';
-import type { Fault } from './fault.ts';
+import type { Fault, FaultKind } from './fault.ts';
 import { faultKinds } from './faults/index.ts';
-import { atRest, machinesNow, runningAs, secretsShown, type MachineNow } from './invariants.ts';
-import { drawRun, type InstancePlan, type Kill, type RunPlan } from './run-plan.ts';
+import {
+  atRest,
+  machinesNow,
+  runningAs,
+  secretsShown,
+  unsavedUnknown,
+  watchDefaultVlan,
+  type MachineNow,
+} from './invariants.ts';
+import { MaasUser, type UserCall } from './maas-user.ts';
+import {
+  drawRun,
+  type Ask,
+  type InstancePlan,
+  type Kill,
+  type RunPlan,
+  type UserAsk,
+  type UserPlan,
+} from './run-plan.ts';
 import { Timeline } from './timeline.ts';
 
 /** What came of one run. */
@@ -17,6 +35,8 @@ export interface RunResult {
   readonly timeline: string;
   readonly faults: readonly string[];
   readonly sent: readonly Sent[];
+  /** Requests of users of the MAAS API. */
+  readonly calls: readonly UserCall[];
   readonly kills: number;
   readonly seconds: number;
 }
@@ -29,31 +49,66 @@ const lookEvery = 50;
 const tries = 3;
 let run = 0;
 
+/** What the run of a seed draws on such a stage. */
+export function planOf(
+  seed: number,
+  { engine, store, instances = 1 }: Pick<ChaosStageOptions, 'engine' | 'store' | 'instances'>,
+): RunPlan {
+  const users = engine === 'native' ? userNames.length : 0;
+  return drawRun(new Draw(seed), {
+    machines: cloudMachines,
+    users,
+    instances,
+    store,
+    engine,
+    kinds: faultKinds,
+  });
+}
+
 /** One run, drawn wholly from its seed. The stage is at rest before it, and after it unless something is wrong. */
-export async function conduct(stage: ChaosStage, seed: number): Promise<RunResult> {
-  return new Run(stage, seed).conduct();
+export async function conduct(
+  stage: ChaosStage,
+  seed: number,
+  options: ConductOptions = {},
+): Promise<RunResult> {
+  return new Run(stage, seed, options).conduct();
+}
+
+export interface ConductOptions {
+  /** The run ends with the first thing that is wrong, whatever it leaves. */
+  readonly brief?: boolean;
 }
 
 class Run {
   readonly #stage: ChaosStage;
   readonly #seed: number;
+  readonly #brief: boolean;
   readonly #plan: RunPlan;
   readonly #timeline = new Timeline();
   readonly #violations: string[] = [];
   readonly #instances: CloudInstance[] = [];
-  readonly #faults: { readonly fault: Fault; open: boolean }[] = [];
+  readonly #users: MaasUser[] = [];
+  readonly #faults: { readonly fault: Fault; readonly kind: FaultKind; begun: boolean }[] = [];
+  /** Of what the floor's own watcher does not know. */
+  readonly #seen: Violation[] = [];
+  /** Power commands that its BMC had heard when the run began, by machine. */
+  readonly #heard = new Map<string, number>();
   readonly #secrets: string[] = [];
+  /** When a machine was last seen to go off. */
+  readonly #offAt = new Map<string, number>();
   readonly #installs: { readonly machine: string; readonly at: number }[] = [];
   readonly #began = Date.now();
+  /** All histories are over. */
+  #lived = false;
 
-  constructor(stage: ChaosStage, seed: number) {
+  constructor(stage: ChaosStage, seed: number, { brief = false }: ConductOptions) {
+    this.#brief = brief;
     this.#stage = stage;
     this.#seed = seed;
-    this.#plan = drawRun(new Draw(seed), {
-      machines: stage.machines.length,
-      store: stage.database.type,
+    this.#plan = planOf(seed, {
       engine: stage.engine,
-      kinds: faultKinds,
+      store: stage.database.type,
+      instances: stage.instances,
     });
   }
 
@@ -70,19 +125,35 @@ class Run {
     const off = stage.floor.machines.map(({ machine }) =>
       machine.events.on('installing', () => this.#installs.push({ machine: machine.name, at: Date.now() })),
     );
+    off.push(
+      ...stage.floor.machines.map(({ machine }) =>
+        machine.events.on('phase', ({ phase }) => {
+          if (phase === 'off') this.#offAt.set(machine.name, Date.now());
+        }),
+      ),
+      watchDefaultVlan(stage.floor, (violation) => {
+        this.#timeline.tell('floor', `LAW ${violation.law}: ${violation.said}`);
+        this.#seen.push(violation);
+      }),
+    );
+    for (const { machine, bmc } of stage.floor.machines) this.#heard.set(machine.name, bmc.log.length);
     try {
-      await this.#play();
-      await this.#quiet();
-      await this.#settleInstances();
-      await this.#everybodyGoes();
-      await this.#shown();
+      for (const act of [
+        () => this.#play(),
+        () => this.#quiet(),
+        () => this.#settleInstances(),
+        () => this.#settleUsers(),
+        () => this.#everybodyGoes(),
+        () => this.#shown(),
+      ])
+        if (!this.#over([...violations, ...this.#seen])) await act();
     } catch (error) {
       this.#wrong(`the run broke off: ${(error as Error).stack ?? String(error)}`);
     } finally {
       for (const unsubscribe of off) unsubscribe();
       clearInterval(reporter);
     }
-    this.#judgeOracle(violations);
+    this.#judgeOracle([...violations, ...this.#seen]);
     for (const death of stage.deaths) this.#wrong(`the service ended by itself ${death}`);
     if (this.#violations.length > 0) await this.#record();
     return {
@@ -91,9 +162,14 @@ class Run {
       timeline: this.#timeline.text(),
       faults: this.#plan.faults.map(({ kind }) => kind.name),
       sent: this.#instances.flatMap(({ sent }) => sent),
+      calls: this.#users.flatMap(({ calls }) => calls),
       kills: stage.kills - kills,
       seconds: (performance.now() - begin) / 1_000,
     };
+  }
+
+  #over(violations: readonly Violation[]): boolean {
+    return this.#brief && (this.#violations.length > 0 || violations.some((one) => !this.#excused(one)));
   }
 
   #devices(): void {
@@ -108,41 +184,71 @@ class Run {
   // ---- the history ----
 
   async #play(): Promise<void> {
-    const { instances, faults, kills } = this.#plan;
+    const { instances, users, faults, kills, freezes } = this.#plan;
     run += 1;
     const lives = instances.map((plan, n) => {
       const secret = `PLANTED-user-${run}-${n}-9b1f`;
       this.#secrets.push(secret, userDataWith(secret));
       const home = this.#stage.machines[plan.machine]!;
-      const instance = new CloudInstance(this.#stage, `i-${run}-${n}-VM`, plan.tenant, home, secret, (what) =>
-        this.#wrong(what),
-      );
+      const instance = new CloudInstance(this.#stage, `i-${run}-${n}-VM`, plan.tenant, home, secret, {
+        complain: (what) => this.#wrong(what),
+        settled: () => !this.#faults.some(({ kind, begun }) => begun && kind.unsettles),
+        leftBy: (start, by) => this.#leftBy(start, by),
+      });
       this.#instances.push(instance);
       this.#timeline.tell('draw', `${instance.name} (${plan.tenant}) on ${home}: ${describeLife(plan)}`);
       return this.#live(instance, plan);
     });
+    const uses = users.map((plan, n) => {
+      const secret = `PLANTED-maas-${run}-${n}-4c7d`;
+      this.#secrets.push(secret, userDataWith(secret));
+      const name = userNames[n]!;
+      const user = new MaasUser(
+        this.#stage,
+        { name, secret, further: plan.further },
+        {
+          complain: (what) => this.#wrong(what),
+          settled: () => !this.#faults.some(({ kind, begun }) => begun && kind.unsettles),
+          others: () => this.#users,
+        },
+      );
+      this.#users.push(user);
+      this.#timeline.tell('draw', `${name}: ${describeUse(plan)}`);
+      return this.#use(user, plan);
+    });
     for (const kill of kills) this.#timeline.tell('draw', describeKill(kill));
-    const troubles = faults.map(async ({ kind, machine, from, lasts, draw }) => {
-      const fault = kind.make(draw, { stage: this.#stage, machine: this.#stage.machines[machine]! });
-      const entry = { fault, open: false };
+    const troubles = faults.map(async ({ kind, machine, from, after, lasts, draw }) => {
+      const fault = kind.make(draw, { stage: this.#stage, machine: this.#machine(machine) });
+      const entry = { fault, kind, begun: false };
       this.#faults.push(entry);
-      this.#timeline.tell('draw', `${kind.name}, from ${from} ms for ${lasts} ms: ${fault.text}`);
+      this.#timeline.tell(
+        'draw',
+        `${kind.name}, from ${from} ms${after ? ` after the first ${after}` : ''} for ${lasts} ms: ${fault.text}`,
+      );
+      if (after && !(await this.#asked(after))) return fault.end();
       await delay(from);
       this.#timeline.tell('fault', fault.text);
-      entry.open = true;
+      entry.begun = true;
       await fault.begin();
       await delay(lasts);
       await fault.end();
-      entry.open = false;
       this.#timeline.tell('fault', `over: ${kind.name}`);
     });
+    void Promise.all(lives).then(() => (this.#lived = true));
     const deaths = kills.map(async (kill) => {
       await delay(kill.from);
       this.#stage.restartPause = kill.pause;
-      if (kill.at === 'moment') this.#stage.kill();
+      if (kill.at === 'moment') this.#stage.kill(kill.instance);
       else this.#stage.killAt(kill.boundary);
     });
-    await Promise.all([...lives, ...troubles, ...deaths]);
+    const rests = freezes.map(async ({ instance, from, lasts }) => {
+      this.#timeline.tell('draw', `instance ${instance + 1} stands still from ${from} ms for ${lasts} ms`);
+      await delay(from);
+      const goOn = this.#stage.freeze(instance);
+      await delay(lasts);
+      goOn();
+    });
+    await Promise.all([...lives, ...uses, ...troubles, ...deaths, ...rests]);
     this.#withoutTrouble();
     this.#stage.killAt(null);
     this.#stage.restartPause = 0;
@@ -154,15 +260,44 @@ class Run {
     this.#timeline.tell('fault', 'all faults are gone');
   }
 
+  /** Resolves when a command is sent for the first time; false = no instance sends one. */
+  async #asked(ask: Ask): Promise<boolean> {
+    const sent = (): boolean =>
+      this.#instances.some((instance) => instance.sent.some((one) => one.ask === ask));
+    while (!sent() && !this.#lived) await delay(10);
+    return sent();
+  }
+
   /** Where nothing goes wrong and nobody is in the way, every answer is yes: otherwise a run might test refusals only. */
   #withoutTrouble(): void {
     const { instances, faults, kills } = this.#plan;
     const plain = instances.every(({ lines }) =>
       lines.every(({ meanwhile, elsewhere }) => !meanwhile && !elsewhere),
     );
-    if (faults.length > 0 || kills.length > 0 || !plain || instances.length > 1) return;
+    if (faults.length > 0 || kills.length > 0) return;
+    if (this.#users.length === 1)
+      for (const { ask, outcome } of this.#users[0]!.calls)
+        if (ask !== 'poach' && outcome !== 'ok')
+          this.#wrong(`without any fault, ${ask} of a user: ${outcome}`);
+    if (!plain || instances.length > 1) return;
     for (const { ask, outcome, details } of this.#instances.flatMap(({ sent }) => sent))
       if (outcome !== 'ok') this.#wrong(`without any fault, ${ask}: ${outcome}, ${details ?? ''}`);
+  }
+
+  /** The cloud's machines in their order, then the one for users. */
+  #machine(index: number): string {
+    return this.#stage.machines[index] ?? this.#stage.userMachine!;
+  }
+
+  async #use(user: MaasUser, { from, lines }: UserPlan): Promise<void> {
+    await delay(from);
+    const open: Promise<unknown>[] = [];
+    for (const { ask, meanwhile, after } of lines) {
+      if (!meanwhile) await Promise.all(open);
+      await delay(after);
+      open.push(user.ask(ask));
+    }
+    await Promise.all(open);
   }
 
   async #live(instance: CloudInstance, plan: InstancePlan): Promise<void> {
@@ -175,12 +310,51 @@ class Run {
       const machine = line.elsewhere ? this.#another(instance.home) : instance.home;
       const sending = (async () => {
         const sent = await instance.send(line.ask, machine);
-        if (sent.outcome === 'lost' && line.repeat && instance.sent.at(-1) === sent)
-          await instance.send(line.ask, machine);
+        const last = () => instance.sent.at(-1) === sent;
+        if (sent.outcome === 'lost' && line.repeat && last()) await instance.send(line.ask, machine);
+        else if (line.again && last()) await this.#again(instance, sent);
       })();
       open.push(sending);
     }
     await Promise.all(open);
+  }
+
+  /**
+   * The same command once more, after its answer, with a new sequence number: the answer is the same (law 7). Where a fault may
+   * have changed what it is about, it is only asked.
+   */
+  async #again(instance: CloudInstance, first: Sent): Promise<void> {
+    if (first.answered === null) return;
+    const second = await instance.send(first.ask, first.machine, first);
+    const others = this.#faults.some(({ begun }) => begun);
+    if (second.answered === null || others || instance.sent.at(-1) !== second) return;
+    // What an operation that was in the way says of itself changes while it goes on, and then it is over.
+    if (first.outcome === 'refused' && / is running/.test(first.details ?? '')) return;
+    if (plainAnswer(first) === plainAnswer(second)) return;
+    this.#wrong(
+      `${first.ask} ${instance.name} on ${first.machine} was answered "${plainAnswer(first)}", and once more "${plainAnswer(second)}"`,
+    );
+  }
+
+  /**
+   * A Start that fails is undone before it is answered (law 6): what it wrote to the machine is over, by a power-off. Where BMCs
+   * or switches fail it may only be fenced, and where somebody else is at the machine it is his.
+   */
+  #leftBy(start: Sent, by: CloudInstance): string | null {
+    const name = start.machine;
+    const strangers = this.#instances.some(
+      (other) => other !== by && other.sent.some(({ ask, machine }) => ask === 'start' && machine === name),
+    );
+    const anew = by.sent.some(
+      (other) => other !== start && other.ask === 'start' && other.outcome !== 'refused',
+    );
+    const devices = this.#faults.some(
+      ({ kind, begun }) => begun && /^(BMC|switch|power|another)/.test(kind.name),
+    );
+    if (strangers || anew || devices) return null;
+    const written = this.#installs.findLast(({ machine, at }) => machine === name && at >= start.at);
+    if (!written || (this.#offAt.get(name) ?? 0) >= written.at) return null;
+    return `${name} was not switched off since that Start began to write its image`;
   }
 
   #another(home: string): string {
@@ -249,7 +423,8 @@ class Run {
     const target =
       held ??
       (await machinesNow(this.#stage)).find(
-        ({ state, claim, quarantine }) => state === 'ready' && !claim && !quarantine,
+        ({ hostname, state, claim, quarantine }) =>
+          hostname !== this.#stage.userMachine && state === 'ready' && !claim && !quarantine,
       );
     if (!target) return;
     const { machine } = this.#stage.floor.find(target.hostname);
@@ -259,6 +434,39 @@ class Run {
     await runningAs(this.#stage, instance, target.hostname).catch((error: unknown) =>
       this.#wrong((error as Error).message),
     );
+  }
+
+  /** What a user has comes to what was drawn for it, and is given back. */
+  async #settleUsers(): Promise<void> {
+    await Promise.all(this.#users.map(async (user) => user.held && this.#user(user, 'release')));
+    for (const [n, user] of this.#users.entries()) {
+      const { wish } = this.#plan.users[n]!;
+      if (wish === 'release') continue;
+      await this.#quiet();
+      await this.#lift();
+      await this.#user(user, 'allocate');
+      if (await this.#user(user, 'deploy'))
+        await until(() => user.running(), `the addresses of ${user.name}'s machine`).catch((error: unknown) =>
+          this.#wrong((error as Error).message),
+        );
+      await this.#user(user, 'release');
+    }
+  }
+
+  /** The service must do it now that everything is in order; a computer that is too busy may make it try again. */
+  async #user(user: MaasUser, ask: UserAsk): Promise<boolean> {
+    for (let attempt = 1; attempt <= tries; attempt += 1) {
+      if (await user.ask(ask)) return true;
+      // A deployment that failed leaves the machine with its user, who gives it back and takes it again.
+      if (ask === 'deploy' && attempt < tries) {
+        await user.ask('release');
+        await this.#quiet();
+        await this.#lift();
+        await user.ask('allocate');
+      } else await this.#quiet();
+    }
+    this.#wrong(`with all faults gone, ${ask} by ${user.name} came to nothing`);
+    return false;
   }
 
   async #everybodyGoes(): Promise<void> {
@@ -272,13 +480,19 @@ class Run {
     await this.#quiet();
     await this.#lift();
     for (const complaint of await atRest(this.#stage)) this.#wrong(complaint);
+    if (!this.#faults.some(({ kind }) => kind.name === 'another admin edits'))
+      for (const complaint of await unsavedUnknown(this.#stage)) this.#wrong(complaint);
   }
 
   /** The service must do it now that everything is in order; a computer that is too busy may make it try again. */
   async #must(instance: CloudInstance, ask: Sent['ask'], machine: string): Promise<boolean> {
     for (let attempt = 1; ; attempt += 1) {
       const sent = await instance.send(ask, machine);
-      if (sent.outcome === 'ok') return true;
+      if (sent.outcome === 'ok') {
+        if (this.#plan.instances[this.#instances.indexOf(instance)]!.twice)
+          await this.#equally(instance, sent);
+        return true;
+      }
       if (attempt === tries) {
         this.#wrong(
           `with all faults gone, ${ask} ${instance.name} on ${machine}: ${sent.outcome}, ${sent.details ?? ''}`,
@@ -287,6 +501,19 @@ class Run {
       }
       await this.#quiet();
       if (ask !== 'destroy') await this.#lift();
+    }
+  }
+
+  /** Nothing is in the way any more, so that what was answered yes is answered yes in the same words. */
+  async #equally(instance: CloudInstance, first: Sent): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const second = await instance.send(first.ask, first.machine, first);
+      if (plainAnswer(first) === plainAnswer(second)) return;
+      if (second.answered === null && attempt < tries) continue;
+      this.#wrong(
+        `with all faults gone, ${first.ask} ${instance.name} on ${first.machine} was answered "${plainAnswer(first)}", and once more "${plainAnswer(second)}"`,
+      );
+      return;
     }
   }
 
@@ -379,16 +606,40 @@ class Run {
         ).length;
         if (count > 1) this.#wrong(`${start.id} wrote ${count} images to ${machine.hostname}`);
       }
+      this.#atMostOnce(machine.hostname, (kind) =>
+        operations.filter(
+          (one) => one.kind === kind && one.machineId === machine.id && one.createdAt >= this.#began,
+        ),
+      );
+    }
+  }
+
+  /** What must not be repeated blindly came no more often than it was asked for (law 1). */
+  #atMostOnce(machine: string, of: (kind: string) => readonly unknown[]): void {
+    const log = this.#stage.floor.find(machine).bmc.log.slice(this.#heard.get(machine));
+    for (const [action, kind] of [
+      ['cycle', 'reboot'],
+      ['soft', 'stop'],
+    ] as const) {
+      const told = log.filter((one) => one.action === action).length;
+      const asked = of(kind).length;
+      if (told > asked)
+        this.#wrong(
+          `the BMC of ${machine} was told ${told} times ${action}, for ${asked} operations of kind ${kind}`,
+        );
     }
   }
 
   #judgeOracle(violations: readonly Violation[]): void {
     for (const violation of violations) {
       const text = `law ${violation.law} on ${violation.machine}: ${violation.said}`;
-      if (this.#plugging(violation) || this.#faults.some(({ fault }) => fault.excuses?.(violation)))
-        this.#timeline.tell('chaos', `excused: ${text}`);
+      if (this.#excused(violation)) this.#timeline.tell('chaos', `excused: ${text}`);
       else this.#wrong(text);
     }
+  }
+
+  #excused(violation: Violation): boolean {
+    return this.#plugging(violation) || this.#faults.some(({ fault }) => fault.excuses?.(violation));
   }
 
   /** The ports of a bond change one after the other, and its system may come up in between. What they end as is looked at in the end. */
@@ -428,12 +679,25 @@ class Run {
   }
 }
 
-function describeLife({ lines, from, wish }: InstancePlan): string {
+function plainAnswer({ outcome, answered, details }: Sent): string {
+  const text = `${outcome}, ${answered ?? 'no answer'}, ${details ?? ''}`;
+  // Each refusal is an operation of its own, at its own time.
+  return text.replaceAll(/op[-_]\w+/g, 'op').replaceAll(/\d+(\.\d+)? ?(ms|s)\b/g, 'time');
+}
+
+function describeLife({ lines, from, wish, twice }: InstancePlan): string {
   const told = lines.map(
-    ({ ask, meanwhile, after, elsewhere, repeat }) =>
-      `${meanwhile ? 'meanwhile ' : ''}${ask}${elsewhere ? ' elsewhere' : ''} after ${after} ms${repeat ? '' : ' (not repeated)'}`,
+    ({ ask, meanwhile, after, elsewhere, repeat, again }) =>
+      `${meanwhile ? 'meanwhile ' : ''}${ask}${elsewhere ? ' elsewhere' : ''} after ${after} ms${repeat ? '' : ' (not repeated)'}${again ? ', twice' : ''}`,
   );
-  return `from ${from} ms: ${told.join('; ')}; in the end ${wish}`;
+  return `from ${from} ms: ${told.join('; ')}; in the end ${wish}${twice ? ', asked twice' : ''}`;
+}
+
+function describeUse({ lines, from, further, wish }: UserPlan): string {
+  const told = lines.map(
+    ({ ask, meanwhile, after }) => `${meanwhile ? 'meanwhile ' : ''}${ask} after ${after} ms`,
+  );
+  return `from ${from} ms${further ? ', with a VLAN more' : ''}: ${told.join('; ')}; in the end ${wish}`;
 }
 
 function describeKill(kill: Kill): string {

@@ -29,6 +29,8 @@ export interface FaultKind {
   readonly needs?: 'sqlite' | 'mariadb' | 'maas';
   /** Such a fault makes no sense, or nothing could be told, where one of these was drawn too. */
   readonly not?: readonly string[];
+  /** Now and then it outlasts the patience of the service: only then is a machine fenced, say. */
+  readonly lasting?: boolean;
   /** What it is told of an instance (running, its address) may stop to be true by it, with nobody to blame. */
   readonly unsettles?: boolean;
   make(draw: Draw, scene: FaultScene): Fault;

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { LabFloor, Violation } from '../../lab/floor/index.ts';
+import { describePlace } from '../../lab/network/index.ts';
 import { until } from '../support/until.ts';
 import type { ChaosStage } from './chaos-stage.ts';
 import type { CloudInstance } from './cloud-user.ts';
@@ -64,6 +66,44 @@ export async function atRest(stage: ChaosStage): Promise<readonly string[]> {
   return complaints;
 }
 
+/**
+ * Ports of machines that are open in the default VLAN of their switch, as they come to be so: nobody ever asks for that, but a
+ * port that moves from one VLAN to another passes through it unless it is shut meanwhile (law 4e). The returned function ends it.
+ */
+export function watchDefaultVlan(floor: LabFloor, tell: (violation: Violation) => void): () => void {
+  const there = new Set<string>();
+  return floor.fabric.events.on('change', ({ switch: name }) => {
+    const { model } = floor.switches.find((device) => device.name === name)!;
+    for (const { machine } of floor.machines)
+      for (const { place } of machine.nics) {
+        if (place.switch !== name) continue;
+        const text = describePlace(place);
+        const port = floor.fabric.membership(place);
+        if (!port?.up || port.native === null || port.native !== model.running.defaultVlan) {
+          there.delete(text);
+          continue;
+        }
+        if (there.has(text)) continue;
+        there.add(text);
+        const said = `${text} is open in the default VLAN ${port.native}`;
+        tell({ law: '4e', machine: machine.name, said, at: Date.now() });
+      }
+  });
+}
+
+/** Switches that would lose something by a restart, without the service knowing it. */
+export async function unsavedUnknown(stage: ChaosStage): Promise<readonly string[]> {
+  const { switches } = (await stage.ask('GET', '/switches')) as {
+    readonly switches: readonly { readonly name: string; readonly unsavedSince: number | null }[];
+  };
+  return stage.floor.switches.flatMap(({ name, model }) => {
+    const told = switches.find((one) => one.name === name);
+    return model.saved || told?.unsavedSince != null
+      ? []
+      : [`${name} is not saved, and nobody says so: ${JSON.stringify(told)}`];
+  });
+}
+
 /** Where one of these texts can be read that must not be: logs, what the service tells, its database, the process list. */
 export async function secretsShown(
   stage: ChaosStage,
@@ -84,7 +124,7 @@ export async function secretsShown(
     ['the metrics', Buffer.from(await stage.metrics())],
     ...(await stage.database.contents()).map((bytes): [string, Buffer] => ['the database', bytes]),
   ];
-  if (stage.pid !== null) places.push(['the process list', readFileSync(`/proc/${stage.pid}/cmdline`)]);
+  for (const pid of stage.pids) places.push(['the process list', readFileSync(`/proc/${pid}/cmdline`)]);
   return places.flatMap(([where, bytes]) =>
     secrets.flatMap((secret) => {
       const at = bytes.indexOf(secret);

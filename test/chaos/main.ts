@@ -1,31 +1,23 @@
 import { campaign } from './campaign.ts';
+import { mutants } from './mutants/mutants.ts';
+import { choice, number } from './settings.ts';
 import { reportOf, summary } from './summary.ts';
-
-const number = (name: string, usual: number): number => {
-  const text = process.env[name];
-  if (text === undefined || text === '') return usual;
-  const value = Number(text);
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new Error(`${name}=${text}: write a number above 0`);
-};
-
-const choice = <T extends string>(name: string, choices: readonly T[]): T => {
-  const text = process.env[name];
-  if (text === undefined || text === '') return choices[0]!;
-  const found = choices.find((one) => one === text);
-  if (found !== undefined) return found;
-  throw new Error(`${name}=${text}: write ${choices.join(' or ')}`);
-};
 
 const minutes = number('MINUTES', Infinity);
 const replay = process.env['SEED'] !== undefined && process.env['RUNS'] === undefined && minutes === Infinity;
 const seed = number('SEED', Math.floor(Date.now() / 1_000));
 const runs = number('RUNS', replay ? 1 : minutes === Infinity ? 20 : Infinity);
+const wanted = process.env['MUTANT'];
+const mutant = wanted ? mutants.find(({ name }) => name === wanted) : null;
+if (mutant === undefined)
+  throw new Error(`MUTANT=${wanted}: write one of ${mutants.map(({ name }) => name).join('; ')}`);
 const begin = performance.now();
 process.stdout.write(`chaos: ${replay ? `SEED=${seed}` : `runs from SEED=${seed} on`}\n`);
 const results = await campaign({
   engine: choice('ENGINE', ['native', 'maas']),
   store: choice('STORE', ['sqlite', 'mariadb']),
+  instances: number('INSTANCES', 1),
+  mutant,
   seed,
   most: runs,
   least: 0,

@@ -4,7 +4,7 @@ import { faultKinds } from './faults/index.ts';
 import { drawRun, type RunPlan } from './run-plan.ts';
 
 const draw = (seed: number, needs: { engine: 'native' | 'maas'; store: 'sqlite' | 'mariadb' }): RunPlan =>
-  drawRun(new Draw(seed), { machines: 3, kinds: faultKinds, ...needs });
+  drawRun(new Draw(seed), { machines: 3, users: 2, instances: 1, kinds: faultKinds, ...needs });
 const usual = { engine: 'native', store: 'sqlite' } as const;
 const shown = ({ faults, ...rest }: RunPlan): string =>
   JSON.stringify([rest, faults.map(({ kind, machine, from, lasts }) => [kind.name, machine, from, lasts])]);

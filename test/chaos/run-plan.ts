@@ -1,7 +1,7 @@
 import { destroy } from '../../src/operations/destroy.ts';
 import { erase } from '../../src/operations/erase.ts';
 import type { StepList } from '../../src/operations/journal/step.ts';
-import { plugNic } from '../../src/operations/nics.ts';
+import { plugNic, unplugNic } from '../../src/operations/nics.ts';
 import { reboot } from '../../src/operations/reboot.ts';
 import { startFirst, startKnown } from '../../src/operations/start.ts';
 import { stop } from '../../src/operations/stop.ts';
@@ -21,6 +21,8 @@ export interface Line {
   readonly elsewhere: boolean;
   /** Sent again, with a new sequence number, when the link was lost before the answer. */
   readonly repeat: boolean;
+  /** Sent again, with a new sequence number, after it was answered. */
+  readonly again: boolean;
 }
 
 export interface InstancePlan {
@@ -32,6 +34,22 @@ export interface InstancePlan {
   readonly lines: readonly Line[];
   /** What becomes of it when all faults are gone. */
   readonly wish: 'run' | 'stop' | 'destroy';
+  /** What it is asked in the end is asked twice. */
+  readonly twice: boolean;
+}
+
+/** What a user of the MAAS API may do; `poach` = try what it can on machines that CloudStack hands out. */
+export type UserAsk = 'allocate' | 'deploy' | 'power' | 'release' | 'poach';
+
+export interface UserPlan {
+  /** Milliseconds from the begin of the run. */
+  readonly from: number;
+  /** A VLAN on the bond besides its untagged one. */
+  readonly further: boolean;
+  /** One after the other, `meanwhile` = while the one before goes on. */
+  readonly lines: readonly { readonly ask: UserAsk; readonly meanwhile: boolean; readonly after: number }[];
+  /** What becomes of its machine when all faults are gone. */
+  readonly wish: 'deploy' | 'release';
 }
 
 export interface FaultPlan {
@@ -39,28 +57,47 @@ export interface FaultPlan {
   /** Index of the machine that it concerns. */
   readonly machine: number;
   readonly from: number;
+  /** It begins so many milliseconds after this command was sent for the first time, and not before; null = after the begin of the run. */
+  readonly after: Ask | null;
   readonly lasts: number;
   /** What the kind itself draws from. */
   readonly draw: Draw;
 }
 
 export type Kill =
-  | { readonly at: 'moment'; readonly from: number; readonly pause: number }
+  | { readonly at: 'moment'; readonly instance: number; readonly from: number; readonly pause: number }
   | { readonly at: 'boundary'; readonly boundary: string; readonly from: number; readonly pause: number };
+
+/** An instance stands still for a while, perhaps past its lease. */
+export interface Freeze {
+  readonly instance: number;
+  readonly from: number;
+  readonly lasts: number;
+}
 
 /** Everything that one run draws. */
 export interface RunPlan {
   readonly instances: readonly InstancePlan[];
+  readonly users: readonly UserPlan[];
   readonly faults: readonly FaultPlan[];
   readonly kills: readonly Kill[];
+  /** Only where there are several instances: another one goes on meanwhile. */
+  readonly freezes: readonly Freeze[];
 }
 
 /** Faults begin within so many milliseconds, and last at most so many. */
 const faultsWithin = 5_000;
 const longestFault = 4_000;
+/** The service tries three times for three seconds to switch a machine off before it fences it. */
+const patience = 10_000;
 
 export interface PlanOptions {
+  /** Machines that CloudStack hands out. */
   readonly machines: number;
+  /** Users of the MAAS API, for whom there is one machine more. */
+  readonly users: number;
+  /** Of the service. */
+  readonly instances: number;
   readonly store: 'sqlite' | 'mariadb';
   readonly engine: 'native' | 'maas';
   readonly kinds: readonly FaultKind[];
@@ -70,8 +107,62 @@ export function drawRun(draw: Draw, options: PlanOptions): RunPlan {
   const instances: InstancePlan[] = [];
   const count = draw.chance(0.35) ? 2 : 1;
   for (let n = 0; n < count; n += 1) instances.push(drawInstance(draw.sub(), n, options.machines));
-  const faults = drawFaults(draw.sub(), instances, options);
-  return { instances, faults, kills: drawKills(draw.sub()) };
+  const users = drawUsers(draw.sub(), options.users);
+  const targets = [...instances.map(({ machine }) => machine), ...users.map(() => options.machines)];
+  const faults = drawFaults(draw.sub(), targets, instances, options);
+  const kills = drawKills(draw.sub(), instances);
+  const freezes = options.instances > 1 ? drawFreezes(draw.sub(), options.instances) : [];
+  return { instances, users, faults, kills, freezes };
+}
+
+function drawFreezes(draw: Draw, instances: number): readonly Freeze[] {
+  return Array.from(
+    {
+      length: draw.weighted([
+        [2, 0],
+        [3, 1],
+        [1, 2],
+      ]),
+    },
+    () => ({
+      instance: draw.int(0, instances - 1),
+      from: draw.int(0, faultsWithin),
+      // The lease of the stage is six seconds.
+      lasts: draw.chance(0.5) ? draw.int(100, 3_000) : draw.int(6_000, 12_000),
+    }),
+  );
+}
+
+function drawUsers(draw: Draw, most: number): readonly UserPlan[] {
+  const count = Math.min(
+    most,
+    draw.weighted([
+      [5, 0],
+      [4, 1],
+      [2, 2],
+    ]),
+  );
+  return Array.from({ length: count }, (_, n): UserPlan => {
+    const line = (ask: UserAsk, meanwhile = false): UserPlan['lines'][number] => ({
+      ask,
+      meanwhile,
+      after: meanwhile ? draw.int(20, 2_500) : draw.int(0, 300),
+    });
+    const life = draw.weighted<() => UserPlan['lines']>([
+      [3, () => [line('allocate'), line('deploy'), line('release')]],
+      [2, () => [line('allocate'), line('deploy'), line('power'), line('release')]],
+      [2, () => [line('allocate'), line('deploy'), line('release', true)]],
+      [2, () => [line('allocate'), line('release'), line('allocate'), line('deploy')]],
+      [2, () => [line('allocate'), line('deploy')]],
+      [1, () => [line('poach'), line('allocate'), line('deploy'), line('poach')]],
+    ])();
+    return {
+      from: draw.int(0, n === 0 ? 1_000 : 3_000),
+      further: draw.chance(0.4),
+      lines: life,
+      wish: draw.chance(0.5) ? 'deploy' : 'release',
+    };
+  });
 }
 
 function drawInstance(draw: Draw, n: number, machines: number): InstancePlan {
@@ -81,6 +172,7 @@ function drawInstance(draw: Draw, n: number, machines: number): InstancePlan {
     after: draw.int(0, 400),
     elsewhere: false,
     repeat: draw.chance(0.7),
+    again: draw.chance(0.25),
     ...more,
   });
   const meanwhile = (ask: Ask, most = 3_000): Line =>
@@ -111,11 +203,13 @@ function drawInstance(draw: Draw, n: number, machines: number): InstancePlan {
       [1, 'stop'],
       [3, 'destroy'],
     ]),
+    twice: draw.chance(0.5),
   };
 }
 
 function drawFaults(
   draw: Draw,
+  machines: readonly number[],
   instances: readonly InstancePlan[],
   { kinds, store, engine }: PlanOptions,
 ): readonly FaultPlan[] {
@@ -132,9 +226,13 @@ function drawFaults(
   ]);
   for (let n = 0; n < wanted; n += 1) {
     const kind = draw.weighted(fit.map((one) => [one.weight, one] as const));
-    const { machine } = draw.pick(instances);
-    const from = draw.int(0, faultsWithin);
-    const lasts = draw.chance(0.3) ? draw.int(10, 400) : draw.int(400, longestFault);
+    const machine = draw.pick(machines);
+    // A machine that runs meets few faults that begin at any time: most of that is its Start's.
+    const asked = instances.filter((one) => one.machine === machine).flatMap(({ lines }) => lines.slice(1));
+    const line = asked.length > 0 && draw.chance(0.4) ? draw.pick(asked) : null;
+    const from = line ? draw.int(0, 300) : draw.int(0, faultsWithin);
+    const usual = draw.chance(0.3) ? draw.int(10, 400) : draw.int(400, longestFault);
+    const lasts = kind.lasting && draw.chance(line ? 0.7 : 0.35) ? patience + usual : usual;
     const sub = draw.sub();
     const unfit = chosen.some(
       (other) =>
@@ -142,41 +240,53 @@ function drawFaults(
         other.kind.not?.includes(kind.name) ||
         (other.kind === kind && other.machine === machine),
     );
-    if (!unfit) chosen.push({ kind, machine, from, lasts, draw: sub });
+    if (!unfit) chosen.push({ kind, machine, from, after: line?.ask ?? null, lasts, draw: sub });
   }
   return chosen;
 }
 
-const boundaries = [startFirst, startKnown, stop, reboot, destroy, erase, plugNic].flatMap((list) =>
-  boundariesOf(list as StepList),
-);
+const boundaries: Readonly<Record<Ask, readonly string[]>> = {
+  start: [startFirst, startKnown, erase].flatMap((list) => boundariesOf(list as StepList)),
+  stop: boundariesOf(stop as StepList),
+  destroy: boundariesOf(destroy as StepList),
+  expunge: boundariesOf(destroy as StepList),
+  reboot: boundariesOf(reboot),
+  plug: boundariesOf(plugNic as StepList),
+  unplug: boundariesOf(unplugNic as StepList),
+};
 
 /** Right after each intent, after each effect before its outcome is written, and after each intent to undo. */
 function boundariesOf(list: StepList): string[] {
   return list.steps.flatMap((step) => [
-    `${list.name}:${step.name}:intent`,
-    `${list.name}:${step.name}:effect`,
+    ...(step.pure ? [] : [`${list.name}:${step.name}:intent`]),
+    // Where a blind repetition does harm it is looked at more closely.
+    ...Array.from({ length: step.kind === 'at-most-once' ? 4 : 1 }, () => `${list.name}:${step.name}:effect`),
     ...('none' in step.undo ? [] : [`${list.name}:undo ${step.name}:intent`]),
   ]);
 }
 
 const likely = boundariesOf(startFirst as StepList).filter((name) => !name.includes('undo'));
 
-function drawKills(draw: Draw): readonly Kill[] {
+/** Boundaries that the history may come to: those of others would never be met. */
+function drawKills(draw: Draw, instances: readonly InstancePlan[]): readonly Kill[] {
   const count = draw.weighted([
     [3, 0],
     [5, 1],
     [2, 2],
     [1, 3],
   ]);
+  const asked = new Set(instances.flatMap(({ lines }) => lines.map(({ ask }) => ask)));
+  // The Start comes in every history, and has the most boundaries: the others get their share.
+  const others = [...asked].filter((ask) => ask !== 'start');
+  const near = others.length > 0 && draw.chance(0.6) ? others : [...asked];
   return Array.from({ length: count }, (): Kill => {
     const from = draw.int(0, faultsWithin);
     const pause = draw.chance(0.7) ? 0 : draw.int(0, 1_500);
     return draw.chance(0.5)
-      ? { at: 'moment', from, pause }
+      ? { at: 'moment', instance: draw.int(0, 2), from, pause }
       : {
           at: 'boundary',
-          boundary: draw.pick(draw.chance(0.5) ? likely : boundaries),
+          boundary: draw.pick(draw.chance(0.35) ? likely : boundaries[draw.pick(near)]),
           from: Math.floor(from / 3),
           pause,
         };

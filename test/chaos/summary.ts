@@ -30,6 +30,11 @@ export function summary(results: readonly RunResult[], seconds: number): string 
     const count = (outcome: string) => sent.filter((one) => one.outcome === outcome).length;
     return [ask, sent.length, count('ok'), count('refused'), count('lost')];
   });
+  const calls = [...new Set(results.flatMap((one) => one.calls.map(({ ask }) => ask)))].map((ask) => {
+    const made = results.flatMap((one) => one.calls.filter((two) => two.ask === ask));
+    const count = (outcome: string) => made.filter((one) => one.outcome === outcome).length;
+    return [`MAAS: ${ask}`, made.length, count('ok'), count('refused'), count('lost')];
+  });
   const kills = results.reduce((sum, one) => sum + one.kills, 0);
   const longest = Math.max(0, ...results.map((one) => one.seconds));
   const drawn = results.reduce((sum, one) => sum + one.faults.length, 0);
@@ -41,17 +46,23 @@ export function summary(results: readonly RunResult[], seconds: number): string 
     '',
     ...table(['fault', 'runs', 'yes', 'no', 'lost', 'violations'], faults),
     '',
-    ...table(['command', 'sent', 'yes', 'no', 'lost'], asks),
+    ...table(['command', 'sent', 'yes', 'no', 'lost'], [...asks, ...calls]),
     '',
     end,
     '',
   ].join('\n');
 }
 
-function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
+/** Rows in columns, numbers to the right. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
   const all = [head, ...rows].map((row) => row.map(String));
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   return all.map((row) =>
-    row.map((cell, n) => (n === 0 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]!))).join('  '),
+    row
+      .map((cell, n) =>
+        /^[\d.]+$/.test(all[1]?.[n] ?? '') ? cell.padStart(widths[n]!) : cell.padEnd(widths[n]!),
+      )
+      .join('  ')
+      .trimEnd(),
   );
 }

@@ -10,10 +10,12 @@ function bmcFault(
   name: string,
   weight: number,
   behaviours: (draw: Draw) => Partial<BmcBehaviours>,
+  lasting = false,
 ): FaultKind {
   return {
     name,
     weight,
+    lasting,
     make: (draw, { stage, machine }) => {
       const { bmc } = stage.floor.find(machine);
       const changes = behaviours(draw);
@@ -30,7 +32,7 @@ function bmcFault(
 }
 
 export const bmcFaults: readonly FaultKind[] = [
-  bmcFault('BMC dead', 3, () => ({ dead: true })),
+  bmcFault('BMC dead', 3, () => ({ dead: true }), true),
   bmcFault('BMC loses packets', 2, (draw) => ({
     dropIn: draw.pick([0, 0.1, 0.4]),
     dropOut: draw.pick([0.1, 0.4, 0.7]),
@@ -44,7 +46,7 @@ export const bmcFaults: readonly FaultKind[] = [
   bmcFault('BMC busy', 2, (draw) => ({ busy: draw.pick([1, 3, 10, 100]) })),
   bmcFault('BMC password wrong', 2, () => ({ wrongPassword: true })),
   bmcFault('BMC slots full', 2, () => ({ slotsFull: true })),
-  bmcFault('BMC ok without effect', 3, (draw) => ({ withoutEffect: draw.pick([1, 2, Infinity]) })),
+  bmcFault('BMC ok without effect', 3, (draw) => ({ withoutEffect: draw.pick([1, 2, Infinity]) }), true),
   bmcFault('BMC ignores soft off', 1, () => ({ softIgnored: true })),
   bmcFault('BMC refuses a command', 2, (draw) => ({
     completion: { [draw.pick(commands)]: draw.pick([0xc0, 0xd5, 0xff, 0xc3]) },

@@ -5,6 +5,7 @@ import type { FaultKind } from '../fault.ts';
 
 interface Options {
   readonly unsettles?: boolean;
+  readonly lasting?: boolean;
   readonly times?: readonly number[];
   readonly excuses?: (violation: Violation) => boolean;
 }
@@ -13,12 +14,13 @@ function machineFault(
   name: string,
   weight: number,
   behaviour: (draw: Draw, machine: LabMachine) => Behaviour,
-  { unsettles = false, times = [1, 2, Infinity], excuses }: Options = {},
+  { unsettles = false, lasting = false, times = [1, 2, Infinity], excuses }: Options = {},
 ): FaultKind {
   return {
     name,
     weight,
     unsettles,
+    lasting,
     make: (draw, { stage, machine: place }) => {
       const { machine } = stage.floor.find(place);
       const drawn = behaviour(draw, machine);
@@ -60,7 +62,9 @@ export const machineFaults: readonly FaultKind[] = [
     times: [1, 2],
   }),
   machineFault('system ignores soft off', 1, () => ({ kind: 'ignores-soft-off' })),
-  machineFault('power stuck', 2, (draw) => ({ kind: 'power-stuck', at: draw.pick(['on', 'off'] as const) })),
+  machineFault('power stuck', 2, (draw) => ({ kind: 'power-stuck', at: draw.pick(['on', 'off'] as const) }), {
+    lasting: true,
+  }),
   machineFault('machine slow', 1, (draw) => ({ kind: 'slow', factor: draw.int(2, 6) })),
   machineFault('ramdisk fails', 2, () => ({
     kind: 'agent-fails',

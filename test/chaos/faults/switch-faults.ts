@@ -12,6 +12,8 @@ const changes: readonly RegExp[] = [
   /^(no )?shutdown/,
   /^configure/,
 ];
+/** Lines that can be left out without the next ones landing elsewhere. */
+const memberships: readonly RegExp[] = [/^(no )?untagged /, /^(no )?tagged /, /^(no )?shutdown/];
 const reads: readonly RegExp[] = [/^show interfaces switchport/, /^show vlan/, /^show /];
 const save = /^(write|copy running)/;
 
@@ -52,6 +54,15 @@ export const switchFaults: readonly FaultKind[] = [
       atLine(draw, scene, changes, { do: 'refuse', text: '% Error: Vlan table is full.' }, [1, 2, Infinity]),
   },
   {
+    name: 'switch ignores a line',
+    weight: 3,
+    make: (draw, scene) => ({
+      ...atLine(draw, scene, memberships, { do: 'ignore' }, [1, 2, Infinity]),
+      // A port that does not heed its `shutdown` is open while it moves.
+      excuses: ({ law }) => law === '4e',
+    }),
+  },
+  {
     name: 'switch hangs',
     weight: 2,
     make: (draw, scene) =>
@@ -68,6 +79,7 @@ export const switchFaults: readonly FaultKind[] = [
     weight: 2,
     // What was never saved is gone by right after a save that was made to fail.
     not: ['switch save fails', 'another admin edits'],
+    unsettles: true,
     make: (draw, scene) => {
       if (draw.chance(0.5))
         return atLine(draw, scene, [...changes, save], { do: 'reload', when: when(draw) }, [1]);
@@ -175,7 +187,8 @@ function anotherAdmin(draw: Draw, scene: FaultScene): Fault {
       }
     },
     end: () => undefined,
-    // The ports of a bond differ because somebody made them differ, right before the system came up.
-    excuses: ({ law, machine: name }) => law === '4d' && name === scene.machine,
+    // The ports of a bond differ because somebody made them differ, right before the system came up; and nobody shuts a port by
+    // hand before moving it.
+    excuses: ({ law, machine: name }) => (law === '4d' || law === '4e') && name === scene.machine,
   };
 }
