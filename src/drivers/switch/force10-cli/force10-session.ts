@@ -60,8 +60,8 @@ export class Force10Session implements SwitchSession {
   #endsAt: number;
   #privileged = false;
   #unsaved: boolean | null = null;
-  /** Whether the last line was answered: what is not answered any more is not worth another line. */
-  #answered = true;
+  /** Whether another line is worth sending: the last one was answered, and nobody else has taken over meanwhile. */
+  #goesOn = true;
   /** False on a switch that goes from one sub-mode to the next through configuration mode only. */
   #subModesFollow = true;
   /** False on a switch that refused a list of ports. */
@@ -138,8 +138,7 @@ export class Force10Session implements SwitchSession {
         await this.#send(line, `line ${index + 1} of ${lines.length}`, signal);
       } catch (error) {
         // Leaves the configuration mode, and with it the lock that the mode may hold; the session is of no other use now.
-        if (this.#answered)
-          await this.#run('end', this.#settings.closeTimeout, signal).catch(() => undefined);
+        if (this.#goesOn) await this.#run('end', this.#settings.closeTimeout, signal).catch(() => undefined);
         throw error;
       }
     }
@@ -162,6 +161,7 @@ export class Force10Session implements SwitchSession {
   }
 
   async #sendLine(text: string, signal: AbortSignal | undefined): Promise<Answer> {
+    this.#goesOn = false;
     this.#context.mayChange?.();
     // Whether it took effect is not known until it is answered.
     if (text !== 'configure') this.#unsaved = true;
@@ -394,13 +394,13 @@ export class Force10Session implements SwitchSession {
     const { clock } = this.#context;
     const left = this.#endsAt - clock.monotonic();
     if (left <= 0) throw this.#error('switch.timeout', `the time was over before "${command}"`, '');
-    this.#answered = false;
+    this.#goesOn = false;
     const answer = await this.#line.run(command, {
       timeout: Math.min(timeout, left) as Duration,
       signal,
       confirm,
     });
-    this.#answered = true;
+    this.#goesOn = true;
     this.#context.log('debug', 'switch line', { where: this.#where, line: command });
     return answer;
   }
