@@ -262,6 +262,7 @@ describe('golden messages are read', () => {
       uuid: null,
       forceStop: true,
       expungeVM: true,
+      checkBeforeCleanup: true,
     });
   });
 

@@ -99,6 +99,15 @@ describe('transactions of SQLite that are asked for at once', () => {
     assert.deepEqual(stored(), [...done, 1_000]);
   });
 
+  it('that fail leave no transaction behind when they are over', async () => {
+    for (let n = 0; n < 20; n += 1) {
+      await assert.rejects(write(n, true), /is not to be/);
+      // Refused as long as a transaction is open.
+      handle.exec('BEGIN IMMEDIATE');
+      handle.exec('COMMIT');
+    }
+  });
+
   it('are each by itself when they come one after the other', async () => {
     for (const n of numbers(10)) await write(n);
     assert.equal(commits, 10);

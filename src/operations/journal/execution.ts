@@ -207,7 +207,7 @@ export class Execution {
   async #writeIntent(step: Step, attempt: number, carries: readonly Carry[]): Promise<CodedError | null> {
     const record = this.#newRecord(step, 'do', attempt, 'intent');
     const refusal: { error?: CodedError } = {};
-    const found: { machine?: Machine } = {};
+    const found: { machine: Machine | null } = { machine: null };
     try {
       await this.#writeOperation(this.#operation, async (tx) => {
         // The database may have the unit run again, and an earlier run is as if it had never been.
@@ -220,9 +220,9 @@ export class Execution {
           throw thrown;
         }
         await tx.journal.putStep(record);
-        found.machine = await requireMachine(tx, this.#operation.machineId);
+        found.machine = await tx.machines.find(this.#operation.machineId);
       });
-      this.#machineRead = { machine: found.machine!, at: this.#world.clock.monotonic() };
+      this.#machineRead = found.machine && { machine: found.machine, at: this.#world.clock.monotonic() };
     } catch (thrown) {
       if (!refusal.error || asCodedError(thrown).code === 'operation.lease-lost') throw thrown;
       await this.#writeOperation(this.#operation, (tx) => settle(tx, carries));

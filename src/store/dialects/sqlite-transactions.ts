@@ -46,15 +46,22 @@ export class SqliteTransactions implements Transactions {
   }
 
   async within<T>(turn: (transaction: Transaction) => Promise<T>): Promise<T> {
-    const [result, group] = await this.#turns.run(async () => {
-      this.#inThisTurn += 1;
-      if (this.#inThisTurn === 1) setImmediate(() => (this.#inThisTurn = 0));
-      if (this.#group === null && this.#inThisTurn <= storedAlone) return [await this.#alone(turn), null];
-      this.#group ??= this.#begin();
-      return [await this.#inGroup(this.#group, turn), this.#group];
-    });
-    await group?.stored;
-    return result;
+    let group: Group | null = null;
+    try {
+      const result = await this.#turns.run(async () => {
+        this.#inThisTurn += 1;
+        if (this.#inThisTurn === 1) setImmediate(() => (this.#inThisTurn = 0));
+        if (this.#group === null && this.#inThisTurn <= storedAlone) return this.#alone(turn);
+        group = this.#group ??= this.#begin();
+        return this.#inGroup(group, turn);
+      });
+      await storing(group);
+      return result;
+    } catch (error) {
+      // What failed by itself is over when its transaction is, as every other: who closes the database waits for that.
+      await storing(group).catch(() => undefined);
+      throw error;
+    }
   }
 
   async #alone<T>(turn: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -88,7 +95,7 @@ export class SqliteTransactions implements Transactions {
       };
       setImmediate(() => void this.#turns.run(store).then(resolve, reject));
     });
-    // Where every transaction of it failed by itself nobody waits.
+    // Who waits for it may begin to a moment after it failed.
     stored.catch(() => undefined);
     const group: Group = { stored, lost: null };
     return group;
@@ -141,4 +148,8 @@ export class SqliteTransactions implements Transactions {
       // (sqlite.org/lang_transaction.html); the failure itself is on its way to the caller.
     }
   }
+}
+
+async function storing(group: Group | null): Promise<void> {
+  await group?.stored;
 }
