@@ -189,10 +189,13 @@ class Demo {
     this.#page.silence();
     if (!again) await this.#endService();
     this.#signal('SIGKILL');
-    // From here to the exit nothing else in this process runs, so nothing is written anew.
-    rmSync(this.#folder, { recursive: true, force: true });
-    rmSync(this.#transcript, { force: true });
-    process.exit(this.#told ? 0 : 128 + constants.signals[signal]);
+    try {
+      // From here to the exit no other code of this process runs; a log that it was just opening may still appear.
+      rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 });
+      rmSync(this.#transcript, { force: true });
+    } finally {
+      process.exit(this.#told ? 0 : 128 + constants.signals[signal]);
+    }
   }
 
   async #endService(): Promise<void> {
