@@ -1,6 +1,6 @@
 /**
  * The service's agent door in a process of its own, for the bench: the real store with so many machines, every second one with an
- * instance, the real poller (of BMCs that answer at once), power report, credentials and links, put together as in `src/main.ts`.
+ * instance, the real poller (of BMCs that answer at once), power report, credentials and links, put together as in `src/composition`.
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * The MAAS API in a process of its own, for the bench: its door as it is, signatures included, over the real store with so many machines, every
- * second one held by a user, put together as in `src/main.ts` without what acts on machines.
+ * second one held by a user, put together as in `src/composition` without what acts on machines.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { minutes, type Mac } from '../../plugin-api/index.ts';

@@ -5,6 +5,7 @@ import { plugNic, unplugNic } from '../../src/operations/nics.ts';
 import { reboot } from '../../src/operations/reboot.ts';
 import { startFirst, startKnown } from '../../src/operations/start.ts';
 import { stop } from '../../src/operations/stop.ts';
+import { stepBoundaries } from '../support/step-boundaries.ts';
 import type { Draw } from './draw.ts';
 import type { FaultKind } from './fault.ts';
 
@@ -258,9 +259,9 @@ const boundaries: Readonly<Record<Ask, readonly string[]>> = {
 /** Right after each intent, after each effect before its outcome is written, and after each intent to undo. */
 function boundariesOf(list: StepList): string[] {
   return list.steps.flatMap((step) => [
-    ...(step.pure ? [] : [`${list.name}:${step.name}:intent`]),
+    ...stepBoundaries(list, step),
     // Where a blind repetition does harm it is looked at more closely.
-    ...Array.from({ length: step.kind === 'at-most-once' ? 4 : 1 }, () => `${list.name}:${step.name}:effect`),
+    ...Array.from({ length: step.kind === 'at-most-once' ? 3 : 0 }, () => `${list.name}:${step.name}:effect`),
     ...('none' in step.undo ? [] : [`${list.name}:undo ${step.name}:intent`]),
   ]);
 }

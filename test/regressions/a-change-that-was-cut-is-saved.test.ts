@@ -1,35 +1,24 @@
 import assert from 'node:assert/strict';
 import { Deferred } from '../../src/kernel/concurrency/deferred.ts';
 import { at, SwitchScene, te, type WillingSwitch } from '../operations/ports/switch-scene.ts';
-import { machine } from '../store/samples.ts';
-import { tempStorage, type TempStorage } from '../support/temp-storage.ts';
 
 /**
  * A session that broke, or a process that died, between a change and its save: the next attempt read everything as wanted, had
  * nothing to send, and so nothing to save. A switch that restarted later came up with the ports as they were before.
  */
 describe('regression: a change that was cut off before it was saved', () => {
-  let temp: TempStorage;
   let scene: SwitchScene;
   let device: WillingSwitch;
 
   beforeEach(async () => {
-    temp = await tempStorage();
-    await temp.storage.run(async (tx) => {
-      await tx.racks.replace('{}', [at], []);
-      await tx.machines.insert(machine(1));
-    });
-    scene = new SwitchScene(temp);
+    scene = await SwitchScene.open();
     device = scene.device;
   });
-  afterEach(async () => {
-    await scene.ports.close();
-    await temp.close();
-  });
+  afterEach(() => scene.close());
 
   const settle = async (n: number): Promise<unknown> => (await scene.ask(n)).settled;
   const unsavedSince = async (): Promise<number | null> =>
-    (await temp.storage.run((tx) => tx.racks.findSwitch(at.name)))!.unsavedSince;
+    (await scene.storage.run((tx) => tx.racks.findSwitch(at.name)))!.unsavedSince;
 
   for (const restarted of [false, true]) {
     const who = restarted ? 'by the next process' : 'by the next attempt';

@@ -13,6 +13,7 @@ import type { LabAnswer } from '../../lab/management-server/agent-connection.ts'
 import { destroy } from '../../src/operations/destroy.ts';
 import type { StepContext, StepList } from '../../src/operations/journal/step.ts';
 import { startFirst } from '../../src/operations/start.ts';
+import { stepBoundaries } from '../support/step-boundaries.ts';
 import { stageDatabase, testStore } from '../support/temp-database.ts';
 import { until } from '../support/until.ts';
 
@@ -22,10 +23,7 @@ function boundaries<C extends StepContext>(list: StepList<C>): string[] {
     list.steps
       // Only where a fence is needed, or the engine drives the power.
       .filter((step) => step.name !== 'ports.fence' && !step.name.endsWith('.hand-over'))
-      .flatMap((step) => [
-        ...(step.pure ? [] : [`${list.name}:${step.name}:intent`]),
-        `${list.name}:${step.name}:effect`,
-      ])
+      .flatMap((step) => stepBoundaries(list, step))
   );
 }
 

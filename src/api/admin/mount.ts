@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { z } from 'zod';
+import { seconds } from '../../../plugin-api/index.ts';
 import { askerOf, type Principal } from '../../core/access/principal.ts';
 import { authorise } from '../../core/access/rights.ts';
 import type { RateLimit } from '../../kernel/concurrency/rate-limit.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import { Throttled } from '../../kernel/errors/throttled.ts';
 import type { Log } from '../../kernel/log/log.ts';
+import { limitRest } from '../../kernel/net/limit-rest.ts';
 import { peerOf } from '../../kernel/net/peer-address.ts';
 import type { BodyLimits } from '../../kernel/net/read-bytes.ts';
 import type { Access } from '../../operations/access.ts';
@@ -16,8 +18,8 @@ import type { Reply, Route } from './route.ts';
 
 export const door = 'admin';
 
-/** What a client may still send after it was refused: then the connection is cut, in milliseconds. */
-const lingering = 10_000;
+/** What a client may still send after it was refused: then the connection is cut. */
+const lingering = seconds(10);
 
 export interface MountOptions {
   readonly access: Access;
@@ -147,15 +149,7 @@ export function errorAnswer(log: Log) {
 function letRunDry(req: Request): void {
   if (req.socket.destroyed) return;
   req.resume();
-  const timer = setTimeout(() => req.socket.destroy(), lingering);
-  const { socket } = req;
-  const over = (): void => {
-    clearTimeout(timer);
-    // The connection goes on to the next request.
-    socket.off('close', over);
-  };
-  req.once('end', over);
-  socket.once('close', over);
+  limitRest(req, lingering);
 }
 
 /** What express objects to is the caller's mistake, not ours. */

@@ -4,6 +4,7 @@ import type { FailureLimitOptions } from '../../kernel/concurrency/failure-limit
 import type { RateLimit } from '../../kernel/concurrency/rate-limit.ts';
 import { Throttled } from '../../kernel/errors/throttled.ts';
 import type { ByteBudget } from '../../kernel/net/byte-budget.ts';
+import { limitRest } from '../../kernel/net/limit-rest.ts';
 import { peerOf } from '../../kernel/net/peer-address.ts';
 import { formKind, parseForm } from '../../wire/maas-form/parse-form.ts';
 import { fromFields, fromHeader, isOAuthName, type OAuthValues } from '../../wire/oauth/oauth-values.ts';
@@ -278,13 +279,5 @@ function letRunDry(req: IncomingMessage, res: ServerResponse, time: Duration): v
   res.setHeader('connection', 'close');
   if (req.socket.destroyed) return;
   req.resume();
-  const timer = setTimeout(() => req.socket.destroy(), time);
-  const { socket } = req;
-  const over = (): void => {
-    clearTimeout(timer);
-    // The connection goes on to the next request.
-    socket.off('close', over);
-  };
-  req.once('end', over);
-  socket.once('close', over);
+  limitRest(req, time);
 }

@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { minutes, seconds, type Duration } from '../../../plugin-api/index.ts';
 import { ServiceError } from '../errors/service-error.ts';
+import { limitRest } from './limit-rest.ts';
 import { peerOf } from './peer-address.ts';
 import { SlowReaders } from './slow-readers.ts';
 import type { TlsFiles } from './tls-files.ts';
@@ -120,20 +121,10 @@ function inTurn(serve: http.RequestListener, { onRefusal }: WebServerOptions): h
 function guarded(app: http.RequestListener, options: WebServerOptions): http.RequestListener {
   const lingering = options.lingering ?? seconds(10);
   return (req, res) => {
-    // Answered before its end: whoever goes on sending, drop by drop, would hold the connection.
     res.once('finish', () => {
       const refusal = refusalOf(res);
       if (refusal) options.onRefusal?.(refusal);
-      if (req.complete || req.socket.destroyed) return;
-      const timer = setTimeout(() => req.socket.destroy(), lingering);
-      const { socket } = req;
-      const over = (): void => {
-        clearTimeout(timer);
-        // The connection goes on to the next request.
-        socket.off('close', over);
-      };
-      req.once('end', over);
-      socket.once('close', over);
+      if (!req.complete && !req.socket.destroyed) limitRest(req, lingering);
     });
     if (req.rawHeaders.length > 2 * mostHeaders) {
       res.writeHead(431, { connection: 'close', 'content-length': 0 }).end();

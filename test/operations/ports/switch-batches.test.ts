@@ -1,32 +1,33 @@
 import assert from 'node:assert/strict';
 import { seconds } from '../../../plugin-api/index.ts';
 import { Deferred } from '../../../src/kernel/concurrency/deferred.ts';
-import { machine } from '../../store/samples.ts';
-import { tempStorage, type TempStorage } from '../../support/temp-storage.ts';
 import { until } from '../../support/until.ts';
 import { at, delay, SwitchScene, te, type WillingSwitch } from './switch-scene.ts';
 
 describe('batches on a switch', () => {
-  let temp: TempStorage;
   let scene: SwitchScene;
   let device: WillingSwitch;
 
   beforeEach(async () => {
-    temp = await tempStorage();
-    await temp.storage.run(async (tx) => {
-      await tx.racks.replace('{}', [at], []);
-      await tx.machines.insert(machine(1));
-    });
-    scene = new SwitchScene(temp);
+    scene = await SwitchScene.open();
     device = scene.device;
   });
-  afterEach(async () => {
-    await scene.ports.close();
-    await temp.close();
-  });
+  afterEach(() => scene.close());
 
   const ask = (n: number): ReturnType<SwitchScene['ask']> => scene.ask(n);
   const quiet = (): Promise<void> => scene.quiet();
+
+  /** Asks for ports 1 to `most` in one batch; gives those whose askers were told that it failed. */
+  async function failedOf(most: number): Promise<readonly number[]> {
+    const door = new Deferred<void>();
+    device.door = door.promise;
+    const asked = [];
+    for (let n = 1; n <= most; n += 1) asked.push((await ask(n)).settled);
+    const outcomes = Promise.allSettled(asked);
+    await quiet();
+    door.resolve();
+    return (await outcomes).flatMap(({ status }, i) => (status === 'rejected' ? [i + 1] : []));
+  }
 
   it('one begins at once when nothing is under way', async () => {
     await (
@@ -45,7 +46,7 @@ describe('batches on a switch', () => {
       await (
         await ask(1)
       ).settled;
-      return (await temp.storage.run((tx) => tx.ports.find(at.name, te(1))))!.observedAt!;
+      return (await scene.storage.run((tx) => tx.ports.find(at.name, te(1))))!.observedAt!;
     };
     const first = await readAt();
     await scene.clock.advance(seconds(59));
@@ -117,30 +118,14 @@ describe('batches on a switch', () => {
 
   it('a port that is not as wanted afterwards fails who asked for it, and nobody else', async () => {
     device.stubborn = te(3);
-    const door = new Deferred<void>();
-    device.door = door.promise;
-    const asked = [];
-    for (let n = 1; n <= 16; n += 1) asked.push((await ask(n)).settled);
-    const outcomes = Promise.allSettled(asked);
-    await quiet();
-    door.resolve();
-    const failed = (await outcomes).flatMap(({ status }, i) => (status === 'rejected' ? [i + 1] : []));
-    assert.deepEqual(failed, [3]);
+    assert.deepEqual(await failedOf(16), [3]);
     assert.equal(device.batches.length, 1);
     assert.equal(device.saves, 1);
   });
 
   it('a port that is refused fails alone, and few batches find out which', async () => {
     device.refused = te(3);
-    const door = new Deferred<void>();
-    device.door = door.promise;
-    const asked = [];
-    for (let n = 1; n <= 16; n += 1) asked.push((await ask(n)).settled);
-    const outcomes = Promise.allSettled(asked);
-    await quiet();
-    door.resolve();
-    const failed = (await outcomes).flatMap(({ status }, i) => (status === 'rejected' ? [i + 1] : []));
-    assert.deepEqual(failed, [3]);
+    assert.deepEqual(await failedOf(16), [3]);
     // 16, 8, 4, 2, 1 with it are refused; the other halves succeed.
     assert.equal(device.saves, 4);
   });

@@ -20,7 +20,7 @@ import type { Instances } from '../../../src/operations/instances/instances.ts';
 import { PortService, type PortWish } from '../../../src/operations/ports/port-service.ts';
 import type { Timings } from '../../../src/operations/timings.ts';
 import { machine } from '../../store/samples.ts';
-import type { TempStorage } from '../../support/temp-storage.ts';
+import { tempStorage, type TempStorage } from '../../support/temp-storage.ts';
 
 export const te = (n: number): PortId => os9PortId(`Te 1/${n}`);
 export const delay = milliseconds(200);
@@ -107,9 +107,28 @@ export class SwitchScene {
   readonly #temp: TempStorage;
   ports: PortService;
 
-  constructor(temp: TempStorage) {
+  private constructor(temp: TempStorage) {
     this.#temp = temp;
     this.ports = this.#newService();
+  }
+
+  /** On a database of its own, in which the switch and a machine are. */
+  static async open(): Promise<SwitchScene> {
+    const temp = await tempStorage();
+    await temp.storage.run(async (tx) => {
+      await tx.racks.replace('{}', [at], []);
+      await tx.machines.insert(machine(1));
+    });
+    return new SwitchScene(temp);
+  }
+
+  async close(): Promise<void> {
+    await this.ports.close();
+    await this.#temp.close();
+  }
+
+  get storage(): TempStorage['storage'] {
+    return this.#temp.storage;
   }
 
   /** As another process on the same database. */
