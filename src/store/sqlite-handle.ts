@@ -139,7 +139,9 @@ function load(name: string, remedy: string): unknown {
 interface LibsqlDatabase {
   prepare(sql: string): {
     readonly reader: boolean;
-    all(parameters: SqlValue[]): Record<string, unknown>[];
+    raw(raw: boolean): void;
+    columns(): readonly { readonly name: string }[];
+    all(parameters: SqlValue[]): unknown[][];
     run(parameters: SqlValue[]): RunResult;
   };
   exec(sql: string): void;
@@ -152,14 +154,42 @@ function connectLibsql(file: string): EngineConnection {
     'libsql',
     'install with optional packages (npm ci without --omit=optional), or run on Node 24 or later',
   ) as new (file: string) => LibsqlDatabase;
-  return new Database(file);
+  const database = new Database(file);
+  return {
+    prepare: (sql) => {
+      const statement = database.prepare(sql);
+      const { reader } = statement;
+      if (reader) statement.raw(true);
+      const toRow = rowsOf(reader ? statement.columns() : []);
+      return {
+        reader,
+        all: (parameters) => statement.all(parameters).map(toRow),
+        run: (parameters) => statement.run(parameters),
+      };
+    },
+    exec: (sql) => database.exec(sql),
+    close: () => database.close(),
+  };
+}
+
+/** Both engines give values alone three times as fast as an object that they set each column of by its name. */
+function rowsOf(
+  columns: readonly { readonly name: string }[],
+): (values: unknown[]) => Record<string, unknown> {
+  const names = columns.map(({ name }) => name);
+  return (values) => {
+    const row: Record<string, unknown> = {};
+    for (let i = 0; i < names.length; i += 1) row[names[i]!] = values[i];
+    return row;
+  };
 }
 
 /** The part of `node:sqlite` that is used; declared here because the types of Node 20 do not know it. */
 interface NodeDatabase {
   prepare(sql: string): {
-    columns(): unknown[];
-    all(...parameters: SqlValue[]): Record<string, unknown>[];
+    columns(): readonly { readonly name: string }[];
+    setReturnArrays(arrays: boolean): void;
+    all(...parameters: SqlValue[]): unknown[][];
     run(...parameters: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
   };
   exec(sql: string): void;
@@ -174,10 +204,12 @@ function connectNode(file: string): EngineConnection {
   return {
     prepare: (sql) => {
       const statement = database.prepare(sql);
+      const columns = statement.columns();
+      statement.setReturnArrays(true);
+      const toRow = rowsOf(columns);
       return {
-        reader: statement.columns().length > 0,
-        // Copies, because these objects come without a prototype.
-        all: (parameters) => statement.all(...parameters).map((row) => ({ ...row })),
+        reader: columns.length > 0,
+        all: (parameters) => statement.all(...parameters).map(toRow),
         run: (parameters) => {
           const done = statement.run(...parameters);
           return { changes: Number(done.changes), lastInsertRowid: Number(done.lastInsertRowid) };

@@ -22,10 +22,12 @@ export class MariadbTransactions implements Transactions {
   async within<T>(turn: (transaction: Transaction) => Promise<T>): Promise<T> {
     const lease = new Lease(await this.#connect());
     try {
-      await lease.say('BEGIN');
+      await lease.begin();
       const result = await turn(lease);
-      if (this.#instance !== null && lease.wrote) await this.#fence(lease, this.#instance);
-      await lease.commit();
+      if (lease.wrote) {
+        if (this.#instance !== null) await this.#fence(lease, this.#instance);
+        await lease.commit();
+      } else lease.end();
       return result;
     } catch (error) {
       await lease.rollBack();
@@ -61,6 +63,9 @@ export class MariadbTransactions implements Transactions {
   }
 }
 
+/** Connections on which a transaction begins by itself, with the first statement after the end of the last one. */
+const beginning = new WeakSet<PoolConnection>();
+
 /** One connection while a transaction has it. */
 class Lease implements Transaction {
   readonly #connection: PoolConnection;
@@ -86,14 +91,26 @@ class Lease implements Transaction {
     return this.#ask((done) => this.#connection.execute(statement, parameters.map(toSqlValue), done));
   }
 
-  /** BEGIN, ROLLBACK: what cannot be prepared, or need not be. */
-  say(statement: string): Promise<StatementResult> {
+  /** Asks nothing of the server but once for each connection: a BEGIN for each transaction would be waited for. */
+  async begin(): Promise<void> {
+    if (beginning.has(this.#connection)) return;
+    await this.#say('SET autocommit = 0');
+    beginning.add(this.#connection);
+  }
+
+  /** Ends a transaction that only read; nobody waits for the answer, whatever it is. */
+  end(): void {
+    this.#say('COMMIT').catch(() => undefined);
+  }
+
+  /** COMMIT, ROLLBACK: what cannot be prepared, or need not be. */
+  #say(statement: string): Promise<StatementResult> {
     return this.#ask((done) => this.#connection.query(statement, done));
   }
 
   async commit(): Promise<void> {
     try {
-      await this.say('COMMIT');
+      await this.#say('COMMIT');
     } catch (error) {
       // An answer that refuses means that nothing is stored. Without an answer nobody can tell whether COMMIT arrived.
       if (this.#usable || !this.#wrote) throw error;
@@ -111,7 +128,7 @@ class Lease implements Transaction {
     if (this.#pending > 0) this.#usable = false;
     if (!this.#usable) return;
     try {
-      await this.say('ROLLBACK');
+      await this.#say('ROLLBACK');
     } catch {
       // The server rolls back what a connection leaves behind.
       this.#usable = false;

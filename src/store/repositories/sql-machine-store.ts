@@ -26,6 +26,8 @@ export class SqlMachineStore implements MachineStore {
   readonly #tables: Tables;
   readonly #session: Session;
   readonly #sealer: Sealer;
+  /** What this unit of work has read or written of a machine: nobody else's change shows in it before its end. */
+  readonly #known = new Map<MachineId, Machine>();
 
   constructor(tables: Tables, session: Session, sealer: Sealer) {
     this.#tables = tables;
@@ -33,8 +35,8 @@ export class SqlMachineStore implements MachineStore {
     this.#sealer = sealer;
   }
 
-  find(id: MachineId): Promise<Machine | null> {
-    return this.#findOne({ id });
+  async find(id: MachineId): Promise<Machine | null> {
+    return this.#known.get(id) ?? this.#findOne({ id });
   }
 
   findByHostname(hostname: string): Promise<Machine | null> {
@@ -125,6 +127,13 @@ export class SqlMachineStore implements MachineStore {
   }
 
   async update(machine: Machine): Promise<Machine> {
+    this.#known.delete(machine.id);
+    const stored = await this.#update(machine);
+    this.#known.set(machine.id, stored);
+    return stored;
+  }
+
+  async #update(machine: Machine): Promise<Machine> {
     const { id, version } = machine;
     const known = asStored.get(machine.nics);
     const same = known?.tables === this.#tables && known.id === id && known.version === version;
@@ -163,11 +172,15 @@ export class SqlMachineStore implements MachineStore {
 
   async delete(id: MachineId, version: number): Promise<void> {
     expectOne(await this.#tables.machine.delete(this.#session, { id, version }), `machine ${id}`);
+    this.#known.delete(id);
   }
 
   async #findOne(where: Where<MachineRow>): Promise<Machine | null> {
     const row = await this.#tables.machine.find(this.#session, where);
-    return row && this.#toMachine(row, await this.#interfacesOf(row.id), await this.#disksOf(row.id));
+    if (!row) return null;
+    const machine = this.#toMachine(row, await this.#interfacesOf(row.id), await this.#disksOf(row.id));
+    this.#known.set(machine.id, machine);
+    return machine;
   }
 
   #interfacesOf(machineId: string): Promise<InterfaceRow[]> {

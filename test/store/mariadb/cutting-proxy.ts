@@ -1,5 +1,8 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
+/** The statement alone, as a COM_QUERY packet has it: READ COMMITTED is not meant. */
+const commitQuery = '\x03COMMIT';
+
 /** What becomes of a connection when a COMMIT goes by. */
 export type Cut = 'never' | 'before' | 'after';
 
@@ -33,7 +36,7 @@ export class CuttingProxy {
       }
       let silent = false;
       client.on('data', (bytes) => {
-        const commit = this.cut !== 'never' && bytes.includes('COMMIT');
+        const commit = this.cut !== 'never' && bytes.includes(commitQuery);
         if (commit) this.cuts += 1;
         if (commit && this.cut === 'before') end();
         else {

@@ -306,6 +306,8 @@ describe('storage on MariaDB', function () {
           ['after', true],
         ] as const) {
           const n = stored ? 2 : 1;
+          // Its COMMIT is waited for, and so those of the units that only read and came before it on the connection.
+          await storage.run((tx) => tx.leases.note('quiet'));
           proxy.cut = cut;
           const error = await rejectsWith(
             storage.run((tx) => tx.machines.insert(machine(n))),
@@ -325,15 +327,16 @@ describe('storage on MariaDB', function () {
       }
     });
 
-    it('at the COMMIT of a unit that only read, it reads again', async () => {
+    it('at the COMMIT of a unit that only read, nobody notices', async () => {
       const proxy = await CuttingProxy.start(server.port!);
       try {
         const storage = await open(overTcp(proxy.port));
         proxy.cut = 'before';
-        const reading = storage.run((tx) => tx.machines.list());
+        assert.deepEqual(await storage.run((tx) => tx.machines.list()), []);
         await until(() => proxy.cuts > 0, 'the cut');
         proxy.cut = 'never';
-        assert.deepEqual(await reading, []);
+        assert.deepEqual(await storage.run((tx) => tx.machines.list()), []);
+        await storage.run((tx) => tx.machines.insert(machine(1)));
       } finally {
         for (const storage of opened.splice(0)) await storage.close();
         await proxy.stop();
