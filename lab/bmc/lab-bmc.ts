@@ -53,6 +53,14 @@ export interface ControlRecord {
   readonly boot: HostBoot | null;
 }
 
+/** One command as it came: network function and number, as in `0.2` for Chassis Control. */
+export interface HeardCommand {
+  readonly key: string;
+  readonly data: Buffer;
+  /** UDP port of the other end. */
+  readonly from: number;
+}
+
 /** Counters of odd things (a client's fault when above 0) and of session traffic, by name. */
 export type BmcCounters = Readonly<Record<string, number>>;
 
@@ -69,6 +77,9 @@ export class LabBmc {
   readonly #flags: BootFlagStore;
   readonly #inside: BmcInside;
   readonly #log: ControlRecord[] = [];
+  readonly #listeners = new Set<(command: HeardCommand) => void>();
+  /** UDP port of whoever sent the packet that is at work. */
+  #from = 0;
   readonly #counters: Record<string, number> = {};
   #traits: BmcTraits;
   #behaviours: BmcBehaviours;
@@ -120,6 +131,12 @@ export class LabBmc {
   /** Every chassis control since the start, in order. */
   get log(): readonly ControlRecord[] {
     return this.#log;
+  }
+
+  /** Calls `listener` with each command that comes in a session, before it is answered; the returned function ends it. */
+  onCommand(listener: (command: HeardCommand) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   get counters(): BmcCounters {
@@ -204,6 +221,7 @@ export class LabBmc {
 
   #packet(bytes: Buffer, peer: RemoteInfo): void {
     const { messageClass, body } = decodeRmcp(bytes);
+    this.#from = peer.port;
     if (messageClass === rmcpClass.asf) {
       const pong = encodeAsfPong({ tag: decodeAsfPing(body), ipmi: true });
       return this.#answer(encodeRmcp({ messageClass: rmcpClass.asf, body: pong }), peer);
@@ -260,6 +278,8 @@ export class LabBmc {
     this.#count(`command ${key}`);
     if (!session && key === '6.84' && this.#behaviours.muteCipherSuites) return;
     const { completion, data } = this.#run(key, request.data, session);
+    const heard = { key, data: request.data, from: this.#from };
+    if (session) for (const listener of this.#listeners) listener(heard);
     if (session && this.#behaviours.mute.includes(key)) return;
     answer(encodeIpmiResponse({ ...request, completion, data }));
   }

@@ -1,45 +1,17 @@
 import { parseLine } from './cli-grammar.ts';
 import type { Os9Line } from './os9-lines.ts';
 import type { Os9Model } from './os9-model.ts';
-import { commandsOf } from './os9-commands.ts';
+import { commandsOf, type CommandLine, type Mode } from './os9-commands.ts';
 import { Os9Refusal } from './os9-refusal.ts';
-import type { PortName } from './os9-port-name.ts';
 import { promptPort, writeVlans, groupPorts } from './os9-port-name.ts';
-
-/** What the switch says to one line. */
-export interface Reply {
-  readonly lines: readonly string[];
-  /** The switch refused, or did not understand. */
-  readonly refused: boolean;
-  /** A question instead of the prompt; the next typed line is its answer. */
-  readonly ask?: Question;
-  /** The session ends after the text; `reload` takes the whole switch down. */
-  readonly end?: 'logout' | 'reload';
-}
-
-export interface Question {
-  readonly text: string;
-  /** False for passwords. */
-  readonly echo: boolean;
-  readonly answer: (line: string) => Reply;
-}
-
-export type Mode =
-  | { readonly kind: 'exec' }
-  | { readonly kind: 'privileged' }
-  | { readonly kind: 'config' }
-  | { readonly kind: 'vlan'; readonly ids: readonly number[]; readonly range: boolean }
-  | { readonly kind: 'port'; readonly ports: readonly PortName[]; readonly range: boolean }
-  | { readonly kind: 'lacp'; readonly port: PortName };
+import { say, type Reply } from './os9-reply.ts';
 
 /** The command line of one session: mode, prompt, and what each line does to the model. Knows nothing of sockets. */
-export class Os9Cli {
+export class Os9Cli implements CommandLine {
   readonly model: Os9Model;
   readonly line: Os9Line;
   mode: Mode;
-  /** Lines per page; 0 = no pager. */
   terminalLength: number;
-  /** Whether log messages appear in this session. */
   monitor = true;
 
   constructor(model: Os9Model, line: Os9Line, privilege: number, rows: number) {
@@ -70,7 +42,6 @@ export class Os9Cli {
     return this.run(text, this.mode, this.prompt.length);
   }
 
-  /** Runs a line as if typed in the given mode, with the caret of an error that many columns to the right. */
   run(text: string, mode: Mode, indent: number): Reply {
     const [head, filter] = splitPipe(text);
     const parsed = parseLine(head, commandsOf(mode, this.model.knobs));
@@ -90,7 +61,6 @@ export class Os9Cli {
     return { lines: [text], refused: true };
   }
 
-  /** Leaves configuration mode: `end`, Ctrl-Z. */
   leaveConfiguration(): void {
     this.model.lines.leaveConfiguration(this.line);
     this.mode = { kind: this.model.knobs.endKeepsPrivilege ? 'privileged' : 'exec' };
@@ -145,10 +115,6 @@ export class Os9Cli {
         return 'conf';
     }
   }
-}
-
-export function say(lines: readonly string[]): Reply {
-  return { lines, refused: false };
 }
 
 /** `show ... | no-more` and the other filters; a bar in anything but a show command is text. */

@@ -1,7 +1,7 @@
 import type { CommandPattern } from './cli-grammar.ts';
-import type { Mode, Os9Cli, Reply } from './os9-cli.ts';
-import { say } from './os9-cli.ts';
 import type { Os9Knobs } from './os9-knobs.ts';
+import type { Os9Line } from './os9-lines.ts';
+import type { Os9Model } from './os9-model.ts';
 import {
   lagConfiguration,
   portConfiguration,
@@ -18,9 +18,34 @@ import {
 import type { PortName } from './os9-port-name.ts';
 import { portList, portName, shortPort, vlanList } from './os9-port-name.ts';
 import { Os9Refusal } from './os9-refusal.ts';
+import { say, type Reply } from './os9-reply.ts';
+
+export type Mode =
+  | { readonly kind: 'exec' }
+  | { readonly kind: 'privileged' }
+  | { readonly kind: 'config' }
+  | { readonly kind: 'vlan'; readonly ids: readonly number[]; readonly range: boolean }
+  | { readonly kind: 'port'; readonly ports: readonly PortName[]; readonly range: boolean }
+  | { readonly kind: 'lacp'; readonly port: PortName };
+
+/** The command line of a session, as far as commands read and change it. */
+export interface CommandLine {
+  readonly model: Os9Model;
+  readonly line: Os9Line;
+  readonly prompt: string;
+  mode: Mode;
+  /** Lines per page; 0 = no pager. */
+  terminalLength: number;
+  /** Whether log messages appear in this session. */
+  monitor: boolean;
+  /** Runs a line as if typed in the given mode, with the caret of an error that many columns to the right. */
+  run(text: string, mode: Mode, indent: number): Reply;
+  /** Leaves configuration mode: `end`, Ctrl-Z. */
+  leaveConfiguration(): void;
+}
 
 export interface Command extends CommandPattern {
-  readonly run: (cli: Os9Cli, values: readonly string[]) => Reply | readonly string[];
+  readonly run: (cli: CommandLine, values: readonly string[]) => Reply | readonly string[];
   /** Written out, where the pattern itself is a shorthand. */
   readonly meaning?: string;
 }
@@ -39,12 +64,12 @@ function isSubMode({ kind }: Mode): boolean {
   return kind === 'vlan' || kind === 'port' || kind === 'lacp';
 }
 
-type Edit = (cli: Os9Cli, values: readonly string[]) => void;
+type Edit = (cli: CommandLine, values: readonly string[]) => void;
 
 /** A command that answers with text or a question. */
 const tell = (
   pattern: string,
-  run: (cli: Os9Cli, values: readonly string[]) => Reply | readonly string[],
+  run: (cli: CommandLine, values: readonly string[]) => Reply | readonly string[],
 ): Command => ({
   pattern,
   run,
@@ -61,13 +86,13 @@ const act = (pattern: string, run: Edit): Command => ({
 
 const logout = (): Reply => ({ ...say([]), end: 'logout' });
 
-function knownPort(cli: Os9Cli, text: string): PortName {
+function knownPort(cli: CommandLine, text: string): PortName {
   const name = portName(text);
   if (name === null || !cli.model.port(name)) throw new Os9Refusal(`No such interface ${text.trim()}.`);
   return name;
 }
 
-function knownPorts(cli: Os9Cli, text: string): PortName[] {
+function knownPorts(cli: CommandLine, text: string): PortName[] {
   return portList(text)!.map((port) => knownPort(cli, port));
 }
 
@@ -186,7 +211,7 @@ const exec: Command[] = [
 
 const yes = (typed: string): boolean => /^y(es)?$/i.test(typed.trim());
 
-function save(cli: Os9Cli): readonly string[] {
+function save(cli: CommandLine): readonly string[] {
   cli.model.save(cli.line.user);
   return ['!'];
 }
@@ -260,11 +285,11 @@ const privileged: Command[] = [
 
 // ---- configuration mode ----
 
-function enterPorts(cli: Os9Cli, ports: readonly PortName[], range: boolean): void {
+function enterPorts(cli: CommandLine, ports: readonly PortName[], range: boolean): void {
   cli.mode = { kind: 'port', ports, range };
 }
 
-function enterVlans(cli: Os9Cli, ids: readonly number[], range: boolean): void {
+function enterVlans(cli: CommandLine, ids: readonly number[], range: boolean): void {
   for (const id of ids) cli.model.ensureVlan(id, cli.line.user);
   cli.mode = { kind: 'vlan', ids, range };
 }
@@ -334,12 +359,12 @@ const toConfig = act('exit', (cli) => (cli.mode = { kind: 'config' }));
 
 // ---- VLAN interfaces ----
 
-function vlanIds(cli: Os9Cli): readonly number[] {
+function vlanIds(cli: CommandLine): readonly number[] {
   return cli.mode.kind === 'vlan' ? cli.mode.ids : [];
 }
 
 /** Applies one edit to every port of the list in every VLAN of the mode. */
-function membership(edit: (cli: Os9Cli, id: number, port: PortName) => void): Edit {
+function membership(edit: (cli: CommandLine, id: number, port: PortName) => void): Edit {
   return (cli, [text]) => {
     const ports = portList(text!)!;
     if (ports.length > 1 && !cli.model.knobs.listsTaken) throw new Os9Refusal('Invalid input at "^" marker.');
@@ -351,7 +376,7 @@ function membership(edit: (cli: Os9Cli, id: number, port: PortName) => void): Ed
   };
 }
 
-function eachVlan(edit: (cli: Os9Cli, id: number, value: string) => void): Edit {
+function eachVlan(edit: (cli: CommandLine, id: number, value: string) => void): Edit {
   return (cli, [value = '']) => vlanIds(cli).forEach((id) => edit(cli, id, value));
 }
 
@@ -439,12 +464,12 @@ const vlan: Command[] = [
 
 // ---- ports ----
 
-function modePorts(cli: Os9Cli): readonly PortName[] {
+function modePorts(cli: CommandLine): readonly PortName[] {
   if (cli.mode.kind === 'lacp') return [cli.mode.port];
   return cli.mode.kind === 'port' ? cli.mode.ports : [];
 }
 
-function eachPort(edit: (cli: Os9Cli, port: PortName, value: string) => void): Edit {
+function eachPort(edit: (cli: CommandLine, port: PortName, value: string) => void): Edit {
   return (cli, [value = '']) => modePorts(cli).forEach((port) => edit(cli, port, value));
 }
 

@@ -2,7 +2,8 @@ import { milliseconds, type Clock } from '../../plugin-api/index.ts';
 import type { Behaviour, Behaviours } from './behaviours.ts';
 import type { ChunkedOutput } from './chunked-output.ts';
 import type { LineEditor } from './line-editor.ts';
-import type { Os9Cli, Reply } from './os9-cli.ts';
+import type { Os9Cli } from './os9-cli.ts';
+import type { Reply } from './os9-reply.ts';
 import { Os9Refusal } from './os9-refusal.ts';
 import type { Transcript } from './transcript.ts';
 
@@ -21,6 +22,8 @@ export interface ShellSurroundings {
 
 export interface ShellOptions {
   readonly id: number;
+  /** TCP port of the other end. */
+  readonly from: number;
   readonly cli: Os9Cli;
   readonly editor: LineEditor;
   readonly output: ChunkedOutput;
@@ -100,7 +103,7 @@ class Shell {
   /** Runs one line; gives the lines to throw in behind the next prompt, or `over` when there is none. */
   async #command(text: string): Promise<Later | 'over'> {
     const { clock, behaviours, transcript } = this.#around;
-    const { signal, id } = this.#options;
+    const { signal, id, from } = this.#options;
     const expanded = this.#cli.expand(text);
     const prompt = this.#cli.prompt;
     const striking = text.trim() === '' ? [] : behaviours.strike(text.trim(), expanded);
@@ -119,6 +122,7 @@ class Shell {
     if (text.trim() !== '')
       transcript.command({
         session: id,
+        from,
         user: this.#cli.line.user,
         prompt,
         line: text,
@@ -134,7 +138,7 @@ class Shell {
 
   /** Prints a reply and asks its questions; false when the session is over. */
   async #answer(reply: Reply, noise: Noise): Promise<boolean> {
-    const { output, editor, terminal, columns, id } = this.#options;
+    const { output, editor, terminal, columns, id, from } = this.#options;
     let current = reply;
     let { lines } = current;
     if (noise.within.length > 0) {
@@ -158,7 +162,7 @@ class Shell {
       const typed = await editor.readLine(terminal && question.echo, question.text.length, columns());
       if (typed.kind === 'closed') return false;
       if (typed.kind !== 'line') return true;
-      this.#around.transcript.answer(id, question.text, question.echo ? typed.text : '***');
+      this.#around.transcript.answer(id, from, question.text, question.echo ? typed.text : '***');
       current = question.answer(typed.text);
       lines = current.lines;
     }

@@ -9,7 +9,7 @@ import type { Chunking } from './chunked-output.ts';
 import { LineEditor } from './line-editor.ts';
 import { Os9Cli } from './os9-cli.ts';
 import type { Os9Model } from './os9-model.ts';
-import type { ShellSurroundings } from './shell-session.ts';
+import type { ShellOptions, ShellSurroundings } from './shell-session.ts';
 import { runShell } from './shell-session.ts';
 
 export type CryptoProfile = 'modern' | 'legacy';
@@ -164,7 +164,7 @@ export class SshFace {
     }
     // ssh2 announces the connection within injectSocket, so the pair is known here.
     const ssh = this.#ssh!;
-    ssh.once('connection', (client: Connection) => this.#serve(client, socket.remoteAddress ?? '', over));
+    ssh.once('connection', (client: Connection) => this.#serve(client, socket, over));
     ssh.injectSocket(socket);
   }
 
@@ -177,7 +177,8 @@ export class SshFace {
     return false;
   }
 
-  #serve(client: Connection, from: string, over: AbortController): void {
+  #serve(client: Connection, socket: Socket, over: AbortController): void {
+    const from = socket.remotePort ?? 0;
     const broken = (): void => over.abort(new Error('the connection was broken'));
     let user = '';
     client.on('error', () => undefined);
@@ -186,7 +187,7 @@ export class SshFace {
       this.#authenticate(context);
     });
     client.on('session', (accept, reject) => {
-      const line = this.#settings.model.lines.open(user, from, broken);
+      const line = this.#settings.model.lines.open(user, socket.remoteAddress ?? '', broken);
       if (line === null) {
         this.#refused++;
         reject();
@@ -225,6 +226,7 @@ export class SshFace {
           cli: new Os9Cli(model, line, privilege, this.#settings.terminalLength),
           terminal,
           columns: () => columns,
+          from,
         });
       });
     });
@@ -236,7 +238,7 @@ export class SshFace {
     client: Connection,
     signal: AbortSignal,
     broken: () => void,
-    { cli, terminal, columns }: { cli: Os9Cli; terminal: boolean; columns: () => number },
+    { cli, terminal, columns, from }: Pick<ShellOptions, 'cli' | 'terminal' | 'columns' | 'from'>,
   ): void {
     const { shell, chunking, acknowledge } = this.#settings;
     const output = new ChunkedOutput((bytes) => {
@@ -261,7 +263,7 @@ export class SshFace {
       channel.exit(0);
       channel.end();
     };
-    void runShell(shell, { id, cli, editor, output, terminal, columns, acknowledge, end, signal }).then(
+    void runShell(shell, { id, from, cli, editor, output, terminal, columns, acknowledge, end, signal }).then(
       () => {
         // The client closed its side: nothing more will be typed.
         if (!signal.aborted) end('goodbye');

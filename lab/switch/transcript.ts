@@ -1,6 +1,8 @@
 export interface TranscriptEntry {
   /** Number of the session on this switch, from 1. */
   readonly session: number;
+  /** TCP port of the other end. */
+  readonly from: number;
   readonly user: string;
   /** The prompt or question that the line answered. */
   readonly prompt: string;
@@ -14,6 +16,8 @@ export interface TranscriptEntry {
 /** Everything that was typed into one switch, in order, without secrets. */
 export class Transcript {
   readonly #entries: TranscriptEntry[] = [];
+  readonly #listeners = new Set<(entry: TranscriptEntry) => void>();
+
   get entries(): readonly TranscriptEntry[] {
     return this.#entries;
   }
@@ -25,16 +29,24 @@ export class Transcript {
       .map((entry) => entry.line);
   }
 
+  /** Calls `listener` with each command that was carried out, before it is answered; the returned function ends it. */
+  onCommand(listener: (entry: TranscriptEntry) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   command(entry: TranscriptEntry): void {
-    this.#entries.push({
+    const kept = {
       ...entry,
       line: withoutSecret(entry.line),
       expanded: entry.expanded === null ? null : withoutSecret(entry.expanded),
-    });
+    };
+    this.#entries.push(kept);
+    for (const listener of this.#listeners) listener(kept);
   }
 
-  answer(session: number, question: string, line: string): void {
-    this.#entries.push({ session, user: '', prompt: question, line, expanded: null, refused: false });
+  answer(session: number, from: number, question: string, line: string): void {
+    this.#entries.push({ session, from, user: '', prompt: question, line, expanded: null, refused: false });
   }
 
   clear(): void {

@@ -4,9 +4,9 @@ import { openStorage, type SqlStorage } from '../store/open-storage.ts';
 import type { Base } from './base.ts';
 
 /** The database, with the key of what is sealed in it. */
-export function openDatabase({ config, clock, log }: Base): Promise<SqlStorage> {
+export function openDatabase({ config, clock, log }: Base, signal: AbortSignal): Promise<SqlStorage> {
   const { key, keyFile: file } = config.secrets;
-  return openStorage({ ...databaseOf(config), key: key ? { base64: key } : { file }, clock, log });
+  return openStorage({ ...databaseOf(config), key: key ? { base64: key } : { file }, clock, log, signal });
 }
 
 function databaseOf({ store: { type, file, mariadb }, timings }: Config) {

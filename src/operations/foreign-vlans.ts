@@ -1,5 +1,5 @@
 import type { VlanId } from '../../plugin-api/index.ts';
-import type { Claim } from '../core/claim/claim.ts';
+import { holders, type Claim } from '../core/claim/claim.ts';
 import type { Machine } from '../core/machine/machine.ts';
 import { tenantVlans } from '../core/network/port-state.ts';
 import type { Switch } from '../core/rack/wiring.ts';
@@ -22,20 +22,23 @@ export async function refuseForeignVlans(
   if (vlans.length === 0 || switches.length === 0) return;
   const fabrics = new Set(switches.map(({ fabric }) => fabric));
   await storage.run(async (tx) => {
-    const all = new Map((await tx.racks.switchesOf({ fabrics: [...fabrics] })).map((at) => [at.name, at]));
-    const carrying = (await tx.ports.tenantPorts([...all.keys()])).flatMap((port) => {
-      if (port.machineId === null || port.machineId === machine.id) return [];
-      const vlan = tenantVlans(port, all.get(port.switch)).find((one) => vlans.includes(one));
-      return vlan === undefined ? [] : [{ vlan, machineId: port.machineId }];
-    });
-    const claims = await tx.claims.ofMachines([...new Set(carrying.map(({ machineId }) => machineId))]);
-    const stranger = claims.find((claim) => claim.holder !== holder);
-    if (!stranger) return;
-    const { vlan } = carrying.find(({ machineId }) => machineId === stranger.machineId)!;
-    throw new ServiceError({
-      code: 'network.foreign-vlan',
-      what: `VLAN ${vlan} is in use there by ${stranger.externalId}`,
-      where: machine.hostname,
-    });
+    // Asked first, because mostly there are none: only then are the ports of whole fabrics read.
+    const claims = await tx.claims.ofHolders(holders.filter((other) => other !== holder));
+    const strangers = new Map(claims.map((claim) => [claim.machineId, claim]));
+    strangers.delete(machine.id);
+    if (strangers.size === 0) return;
+    for (const fabric of fabrics) {
+      const all = new Map((await tx.racks.ofFabric(fabric)).map((at) => [at.name, at]));
+      for (const port of await tx.ports.tenantPorts([...all.keys()])) {
+        const stranger = port.machineId === null ? undefined : strangers.get(port.machineId);
+        const vlan = stranger && tenantVlans(port, all.get(port.switch)).find((one) => vlans.includes(one));
+        if (vlan === undefined) continue;
+        throw new ServiceError({
+          code: 'network.foreign-vlan',
+          what: `VLAN ${vlan} is in use there by ${stranger!.externalId}`,
+          where: machine.hostname,
+        });
+      }
+    }
   });
 }

@@ -8,8 +8,7 @@ import {
 import { ourselves } from '../core/quarantine/quarantine.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
-import { endQuarantine, enterQuarantine } from './quarantine/withhold.ts';
-import type { World } from './world.ts';
+import { endQuarantine, enterQuarantine, type QuarantineReporting } from './quarantine/withhold.ts';
 
 /** @throws ServiceError `machine.unknown` */
 export async function requireMachine(tx: Tx, id: MachineId): Promise<Machine> {
@@ -39,7 +38,7 @@ export async function moveMachine(
 /** Withholds a machine from new claims and tells a person why. @param by principal who says so */
 export async function quarantine(
   tx: Tx,
-  world: World,
+  reporting: QuarantineReporting,
   id: MachineId,
   error: CodedError,
   fenced: boolean,
@@ -50,22 +49,22 @@ export async function quarantine(
   const { code, message: reason } = error;
   await tx.machines.update({
     ...machine,
-    quarantine: { code, reason, fenced, since: world.clock.now() },
+    quarantine: { code, reason, fenced, since: reporting.clock.now() },
   });
   const subject = { kind: 'machine', name: id } as const;
-  await enterQuarantine(tx, world, { subject, label: machine.hostname, code, reason, by, machineId: id });
+  await enterQuarantine(tx, reporting, { subject, label: machine.hostname, code, reason, by, machineId: id });
 }
 
 /** Makes a machine ready that was proven clean, and so ends its quarantine if there is one. */
 export async function readyAgain(
   tx: Tx,
-  world: World,
+  reporting: QuarantineReporting,
   id: MachineId,
   because: string,
   patch: Partial<Machine> = {},
 ): Promise<void> {
   await moveMachine(tx, id, 'ready', { ...patch, quarantine: null });
-  await endQuarantine(tx, world, { kind: 'machine', name: id }, { by: ourselves, because });
+  await endQuarantine(tx, reporting, { kind: 'machine', name: id }, { by: ourselves, because });
 }
 
 /** Whether every port of the machine was read back shut by a fence. */

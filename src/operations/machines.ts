@@ -40,7 +40,9 @@ export interface Enrolment {
   readonly pool?: string | undefined;
   readonly site?: string | undefined;
   readonly rootDiskSerial?: string | undefined;
-  readonly cloudPlace?: Omit<CloudPlace, 'guid' | 'hostId'> | undefined;
+  readonly cloudPlace?:
+    | (Omit<CloudPlace, 'guid' | 'hostId' | 'hostTag'> & { readonly hostTag?: string | null | undefined })
+    | undefined;
 }
 
 /** What can be changed about a machine by itself. */
@@ -57,7 +59,7 @@ export class Machines {
   }
 
   /**
-   * Enrols a machine; idempotent by BMC address and MACs: the same machine again is updated. A machine that merely showed up
+   * Enrols a machine; idempotent by BMC address and MACs: the same machine again is updated, and what is not said stays. A machine that merely showed up
    * on the provisioning network is adopted.
    * @throws ServiceError `machine.ambiguous` when address and MACs point at different machines; `access.scope` when the machine,
    * as it was or as it shall be, lies outside the asker's scope.
@@ -407,19 +409,21 @@ function described(
     rootDiskSerial: enrolment.rootDiskSerial ?? known?.rootDiskSerial ?? null,
     nics: [...macs.map(facts), ...(known?.nics.filter((nic) => !macs.includes(nic.mac)) ?? [])],
     bmc: {
-      driver: bmc.driver ?? 'ipmi',
+      driver: bmc.driver ?? known?.bmc?.driver ?? 'ipmi',
       host: bmc.host,
       port: bmc.port ?? 623,
       username: bmc.username,
       password: bmc.password,
-      kg: bmc.kg ?? null,
-      privilege: bmc.privilege ?? 'operator',
-      minSuite: bmc.minSuite ?? 3,
+      kg: bmc.kg ?? known?.bmc?.kg ?? null,
+      privilege: bmc.privilege ?? known?.bmc?.privilege ?? 'operator',
+      minSuite: bmc.minSuite ?? known?.bmc?.minSuite ?? 3,
       knownSuite: known?.bmc?.host === bmc.host ? known.bmc.knownSuite : null,
     },
     cloudPlace: cloudPlace
       ? {
           ...cloudPlace,
+          hostTag:
+            cloudPlace.hostTag === undefined ? (known?.cloudPlace?.hostTag ?? null) : cloudPlace.hostTag,
           guid: known?.cloudPlace?.guid ?? `csbm-${id}`,
           hostId: known?.cloudPlace?.hostId ?? null,
         }

@@ -6,6 +6,7 @@ import { DataSource, type EntitySchema } from 'typeorm';
 import { minutes, seconds, type Duration, type Secret } from '../../plugin-api/index.ts';
 import { migrations } from '../../migrations/index.ts';
 import { formatDuration } from '../kernel/clock/duration.ts';
+import { orAborted } from '../kernel/concurrency/or-aborted.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import type { Log } from '../kernel/log/log.ts';
 import type { Database } from './database.ts';
@@ -51,10 +52,12 @@ export interface MariadbOptions {
   readonly idleTransaction?: Duration;
   /** How long another process may bring the schema up to date meanwhile. Default 5 min. */
   readonly migrationWait?: Duration;
+  /** Ends the waiting for the server, and for other processes. */
+  readonly signal?: AbortSignal;
 }
 
 /** What it takes to reach the database, without using it as csbm does. */
-export type MariadbPlaceOptions = Omit<MariadbOptions, 'type' | 'key' | 'log'>;
+export type MariadbPlaceOptions = Omit<MariadbOptions, 'type' | 'key' | 'log' | 'signal'>;
 
 /** One connection, for who reads or fills the database as a whole. @throws ServiceError `store.unavailable` */
 export async function connectMariadb(options: MariadbPlaceOptions): Promise<Connection> {
@@ -125,7 +128,7 @@ function full(options: MariadbPlaceOptions): MariadbOptions {
  * @throws ServiceError `store.secret`, `store.unavailable`, `store.locked` when another one's migration does not end
  */
 export async function openMariadb(options: MariadbOptions): Promise<Database> {
-  const patience = options.patience ?? seconds(30);
+  const { patience = seconds(30), signal = new AbortController().signal } = options;
   // Loaded only where it is used: it costs a tenth of a second at every start.
   const mysql = await import('mysql2');
   const connecting = connectionOptions(options);
@@ -138,10 +141,11 @@ export async function openMariadb(options: MariadbOptions): Promise<Database> {
     else pool?.end(() => undefined);
   };
   try {
-    first = await connectPatiently(() => connect(mysql.createConnection(connecting)), patience, options.log);
+    const attempt = (): Promise<Connection> => connect(mysql.createConnection(connecting), signal);
+    first = await connectPatiently(attempt, patience, options.log, signal);
     const server = await inspect(first);
     // Of the server, not of the database; it goes with the connection, however this process ends.
-    await takeLock(first, options);
+    await orAborted(takeLock(first, options), signal);
     await setCollation(first, options.database, server);
     source = createSource(server.type, options, (given: PoolOptions) => {
       pool = mysql.createPool({ ...given, ...connecting });
@@ -166,7 +170,7 @@ export async function openMariadb(options: MariadbOptions): Promise<Database> {
     };
   } catch (error) {
     await close();
-    throw translateMariadbError(error);
+    throw signal.aborted ? signal.reason : translateMariadbError(error);
   }
 }
 
@@ -345,24 +349,33 @@ async function connectPatiently(
   attempt: () => Promise<Connection>,
   patience: Duration,
   log: Log | undefined,
+  signal?: AbortSignal,
 ): Promise<Connection> {
   const began = performance.now();
   for (let pause = 50; ; pause = Math.min(pause * 2, 1_000)) {
     try {
       return await attempt();
     } catch (thrown) {
+      signal?.throwIfAborted();
       const error = translateMariadbError(thrown);
       if (!(error instanceof TransactionLost) || performance.now() - began > patience) throw error;
       if (pause === 50) log?.warn({ error: error.message }, 'waiting for the database');
-      await sleep(pause);
+      await sleep(pause, undefined, { ...(signal && { signal }) });
     }
   }
 }
 
-function connect(connection: Connection): Promise<Connection> {
+function connect(connection: Connection, signal?: AbortSignal): Promise<Connection> {
   return new Promise((resolve, reject) => {
     connection.on('error', () => undefined);
+    const onAbort = (): void => {
+      connection.destroy();
+      reject(signal!.reason as Error);
+    };
+    if (signal?.aborted) return onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
     connection.connect((error) => {
+      signal?.removeEventListener('abort', onAbort);
       if (!error) {
         resolve(connection);
         return;

@@ -1,7 +1,8 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DataSource, type Logger } from 'typeorm';
 import { migrations } from '../../migrations/index.ts';
+import { makeFolder } from '../kernel/files/make-folder.ts';
 import type { Log } from '../kernel/log/log.ts';
 import type { Database } from './database.ts';
 import { describeSqliteError, translateSqliteError } from './dialects/sqlite-errors.ts';
@@ -40,7 +41,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
     lock?.release();
   };
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file));
     lock = takeProcessLock(file, engine);
     const ring = loadKeyRing(options.key, !existsSync(file));
     // Made by us, because SQLite would give it the umask's mode; its WAL takes over the mode of the file.

@@ -34,6 +34,8 @@ export type StorageOptions = (SqliteOptions | MariadbOptions) & {
   readonly clock: Clock;
   /** How long one unit of work may stay open before it is rolled back. Default 30 s. */
   readonly unitTimeout?: Duration;
+  /** Ends the waiting for a database server that is not there yet. */
+  readonly signal?: AbortSignal;
 };
 
 /** The storage of one database, with what only its owner needs. */

@@ -75,19 +75,19 @@ export class Table<Row extends ObjectLiteral> {
 
   async select(session: Session, where: Where<Row>, options: SelectOptions<Row> = {}): Promise<Row[]> {
     const { after, below } = options;
-    const { shape, values } = shapeOf(where, after, below);
+    const { shape, values } = conditionOf(where, after, below);
     const lock = options.lock === true && !this.#sqlite;
     const ordered = options.order ? Object.entries(options.order).join() : '';
     const composed = this.#compose(`select ${shape} ${ordered} ${options.limit ?? ''} ${lock}`, () => {
-      const parts = conditions(where, after, below);
+      const { texts, names } = textsOf(shape, 't.');
       const order = Object.entries(options.order ?? {}) as [string, 'ASC' | 'DESC'][];
       const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
       for (const column of this.#columns) builder.addSelect(`t.${column.propertyName}`, column.propertyName);
-      for (const text of parts.texts('t.')) builder.andWhere(text);
+      for (const text of texts) builder.andWhere(text);
       for (const [property, direction] of order) builder.addOrderBy(`t.${property}`, direction);
       if (options.limit !== undefined) builder.limit(options.limit);
       if (lock) builder.setLock('pessimistic_write');
-      return [builder, parts.names];
+      return [builder, names];
     });
     const { rows } = await session.execute(composed.text, this.#bind(composed, values));
     return rows.map((row) => this.#hydrate(row));
@@ -99,13 +99,13 @@ export class Table<Row extends ObjectLiteral> {
     properties: readonly K[],
     where: Where<Row>,
   ): Promise<Pick<Row, K>[]> {
-    const { shape, values } = shapeOf(where);
+    const { shape, values } = conditionOf(where);
     const composed = this.#compose(`select ${properties.join()} ${shape}`, () => {
-      const parts = conditions(where);
+      const { texts, names } = textsOf(shape, 't.');
       const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
       for (const property of properties) builder.addSelect(`t.${property}`, property);
-      for (const text of parts.texts('t.')) builder.andWhere(text);
-      return [builder, parts.names];
+      for (const text of texts) builder.andWhere(text);
+      return [builder, names];
     });
     const { rows } = await session.execute(composed.text, this.#bind(composed, values));
     return rows.map((row) => this.#hydrate(row));
@@ -125,12 +125,12 @@ export class Table<Row extends ObjectLiteral> {
     where: Where<Row>,
     options: Pick<SelectOptions<Row>, 'below'> = {},
   ): Promise<number> {
-    const { shape, values } = shapeOf(where, {}, options.below);
+    const { shape, values } = conditionOf(where, {}, options.below);
     const composed = this.#compose(`count ${shape}`, () => {
-      const parts = conditions(where, {}, options.below);
+      const { texts, names } = textsOf(shape, 't.');
       const builder = this.#source.createQueryBuilder().select('COUNT(*)', 'rows').from(this.#schema, 't');
-      for (const text of parts.texts('t.')) builder.andWhere(text);
-      return [builder, parts.names];
+      for (const text of texts) builder.andWhere(text);
+      return [builder, names];
     });
     const { rows } = await session.execute(composed.text, this.#bind(composed, values));
     return Number(rows[0]!['rows']);
@@ -156,63 +156,58 @@ export class Table<Row extends ObjectLiteral> {
 
   /** Changes columns of the rows that match; gives their number. */
   async update(session: Session, values: Partial<Row>, where: Where<Row>): Promise<number> {
-    const matched = shapeOf(where);
+    const { shape, values: matched } = conditionOf(where);
     const properties = Object.keys(values);
-    const composed = this.#compose(`update ${properties.join()} ${matched.shape}`, () => {
-      const parts = conditions(where);
+    const composed = this.#compose(`update ${properties.join()} ${shape}`, () => {
+      const { texts, names } = textsOf(shape);
       const builder = this.#source
         .createQueryBuilder()
         .update(this.#schema)
         .set(Object.fromEntries(properties.map((p) => [p, () => `:set_${p}`])) as never)
-        .where(parts.texts('').join(' AND '));
-      return [builder, [...properties.map((p) => `set_${p}`), ...parts.names]];
+        .where(texts.join(' AND '));
+      return [builder, [...properties.map((p) => `set_${p}`), ...names]];
     });
-    const bound = this.#bind(composed, [...(Object.values(values) as unknown[]), ...matched.values]);
+    const bound = this.#bind(composed, [...(Object.values(values) as unknown[]), ...matched]);
     return (await session.execute(composed.text, bound)).affected;
   }
 
   /** Adds one to a column of the rows that match; gives their number. */
   async increment(session: Session, property: keyof Row & string, where: Where<Row>): Promise<number> {
-    const { shape, values } = shapeOf(where);
+    const { shape, values } = conditionOf(where);
     const composed = this.#compose(`increment ${property} ${shape}`, () => {
-      const parts = conditions(where);
+      const { texts, names } = textsOf(shape);
       const column = this.#source.driver.escape(this.columnName(property));
       const builder = this.#source
         .createQueryBuilder()
         .update(this.#schema)
         .set({ [property]: () => `${column} + 1` } as never)
-        .where(parts.texts('').join(' AND '));
-      return [builder, parts.names];
+        .where(texts.join(' AND '));
+      return [builder, names];
     });
     return (await session.execute(composed.text, this.#bind(composed, values))).affected;
   }
 
   /** Deletes the rows that match; gives their number. */
-  async delete(session: Session, where: Where<Row>): Promise<number> {
-    const { shape, values } = shapeOf(where);
-    const composed = this.#compose(`delete ${shape}`, () => {
-      const parts = conditions(where);
-      const builder = this.#source
-        .createQueryBuilder()
-        .delete()
-        .from(this.#schema)
-        .where(parts.texts('').join(' AND ') || '1 = 1');
-      return [builder, parts.names];
-    });
-    return (await session.execute(composed.text, this.#bind(composed, values))).affected;
+  delete(session: Session, where: Where<Row>): Promise<number> {
+    return this.#delete(session, conditionOf(where));
   }
 
   /** Deletes the rows whose column is less than the value; gives their number. */
-  async deleteBelow(session: Session, property: keyof Row & string, value: unknown): Promise<number> {
-    const composed = this.#compose(`delete below ${property}`, () => {
+  deleteBelow(session: Session, property: keyof Row & string, value: unknown): Promise<number> {
+    return this.#delete(session, conditionOf({}, {}, { [property]: value }));
+  }
+
+  async #delete(session: Session, { shape, values }: Condition): Promise<number> {
+    const composed = this.#compose(`delete ${shape}`, () => {
+      const { texts, names } = textsOf(shape);
       const builder = this.#source
         .createQueryBuilder()
         .delete()
         .from(this.#schema)
-        .where(`${property} < :below_${property}`);
-      return [builder, [`below_${property}`]];
+        .where(texts.join(' AND ') || '1 = 1');
+      return [builder, names];
     });
-    return (await session.execute(composed.text, this.#bind(composed, [value]))).affected;
+    return (await session.execute(composed.text, this.#bind(composed, values))).affected;
   }
 
   /** MariaDB's ON DUPLICATE KEY means any unique index: it would change the row that another key found. */
@@ -303,66 +298,55 @@ interface Builder {
   setParameters(parameters: ObjectLiteral): { getQueryAndParameters(): [string, unknown[]] };
 }
 
-/** What tells statements of different text apart, and the values in the order of `conditions` names. On the way of every statement. */
-function shapeOf(where: object, after?: object, below?: object): { shape: string; values: unknown[] } {
-  let shape = 'where';
+interface Condition {
+  /** `relation property`, and of `in` how many values, for each column. */
+  readonly shape: string;
+  /** In the order of the shape. */
+  readonly values: readonly unknown[];
+}
+
+/** On the way of every statement: what tells conditions of different text apart, and what is bound to that text. */
+function conditionOf(where: object, after?: object, below?: object): Condition {
+  let shape = '';
   const values: unknown[] = [];
   for (const property in where) {
     const value = (where as Record<string, unknown>)[property];
-    if (value === null) shape += ` ${property} null`;
-    else if (value === notNull) shape += ` ${property} notNull`;
+    if (value === null) shape += `null ${property};`;
+    else if (value === notNull) shape += `notNull ${property};`;
     else if (Array.isArray(value)) {
-      shape += ` ${property} in ${value.length}`;
+      shape += `in ${property} ${value.length};`;
       for (const one of value as unknown[]) values.push(one);
     } else {
-      shape += ` ${property}`;
+      shape += `is ${property};`;
       values.push(value);
     }
   }
   for (const property in after) {
-    shape += ` after ${property}`;
+    shape += `after ${property};`;
     values.push((after as Record<string, unknown>)[property]);
   }
   for (const property in below) {
-    shape += ` below ${property}`;
+    shape += `below ${property};`;
     values.push((below as Record<string, unknown>)[property]);
   }
   return { shape, values };
 }
 
-interface Conditions {
-  /** Of the values, in their order. */
-  readonly names: readonly string[];
-  texts(prefix: string): readonly string[];
-}
-
-function conditions(where: object, after: object = {}, below: object = {}): Conditions {
-  const makers: ((prefix: string) => string)[] = [];
+/** The texts of a condition, which its shape alone decides, and a name for each of its values. */
+function textsOf(shape: string, prefix = ''): { readonly texts: string[]; readonly names: string[] } {
   const names: string[] = [];
-  for (const [property, value] of Object.entries(where) as [string, unknown][]) {
-    if (value === notNull || value === null) {
-      const is = value === null ? 'IS NULL' : 'IS NOT NULL';
-      makers.push((prefix) => `${prefix}${property} ${is}`);
-    } else if (Array.isArray(value)) {
-      const inside = value.map((_, i) => `in${i}_${property}`);
-      names.push(...inside);
-      makers.push((prefix) =>
-        inside.length === 0
-          ? '1 = 0'
-          : `${prefix}${property} IN (${inside.map((name) => `:${name}`).join(', ')})`,
-      );
-    } else {
-      names.push(`is_${property}`);
-      makers.push((prefix) => `${prefix}${property} = :is_${property}`);
-    }
-  }
-  for (const property of Object.keys(after)) {
-    names.push(`after_${property}`);
-    makers.push((prefix) => `${prefix}${property} > :after_${property}`);
-  }
-  for (const property of Object.keys(below)) {
-    names.push(`below_${property}`);
-    makers.push((prefix) => `${prefix}${property} < :below_${property}`);
-  }
-  return { names, texts: (prefix) => makers.map((make) => make(prefix)) };
+  const texts = shape.split(';').flatMap((term) => {
+    if (term === '') return [];
+    const [relation, property, count] = term.split(' ');
+    const column = `${prefix}${property}`;
+    if (relation === 'null') return `${column} IS NULL`;
+    if (relation === 'notNull') return `${column} IS NOT NULL`;
+    const own = Array.from({ length: Number(count ?? 1) }, (_, i) => `${relation}${i}_${property}`);
+    names.push(...own);
+    if (relation === 'after') return `${column} > :${own[0]}`;
+    if (relation === 'below') return `${column} < :${own[0]}`;
+    if (relation === 'is') return `${column} = :${own[0]}`;
+    return own.length === 0 ? '1 = 0' : `${column} IN (${own.map((name) => `:${name}`).join(', ')})`;
+  });
+  return { texts, names };
 }

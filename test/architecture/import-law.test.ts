@@ -74,6 +74,16 @@ describe('import law (docs/architecture.md)', () => {
     assert.deepEqual(broken, []);
   });
 
+  it('no file imports itself, through whatever others, types included', () => {
+    const imported = new Map(files.map((file) => [file, imports(file)]));
+    assert.deepEqual(circles(imported), []);
+  });
+
+  it('finds circles of any length', () => {
+    const imported = { a: ['b', 'x'], b: ['c', 'd'], c: ['a'], d: ['d'], x: ['y'], y: [] };
+    assert.deepEqual(circles(new Map(Object.entries(imported))), ['a > b > c > a', 'd > d']);
+  });
+
   it('siblings among protocols and drivers do not know each other', () => {
     const broken = files.flatMap((file) => {
       const parent = separate.find((folder) => file.startsWith(`${folder}/`));
@@ -135,6 +145,27 @@ function roomOf(file: string): string | null {
 function specifiers(file: string): string[] {
   const text = readFileSync(path.join(root, file), 'utf8');
   return [...text.matchAll(/(?:\bfrom\s+|\bimport\s+|\bimport\s*\(\s*)'([^']+)'/g)].map((match) => match[1]!);
+}
+
+/** The shortest circle through each file that is in one and in none of those found before. */
+function circles(imported: ReadonlyMap<string, readonly string[]>): string[] {
+  const seen = new Set<string>();
+  return [...imported.keys()].flatMap((file) => {
+    const circle = seen.has(file) ? null : circleThrough(file, imported);
+    for (const one of circle ?? []) seen.add(one);
+    return circle ? [[...circle, file].join(' > ')] : [];
+  });
+}
+
+/** Breadth first; the file itself comes first. */
+function circleThrough(file: string, imported: ReadonlyMap<string, readonly string[]>): string[] | null {
+  const ways = new Map([[file, [file]]]);
+  for (const [at, way] of ways)
+    for (const target of imported.get(at) ?? []) {
+      if (target === file) return way;
+      if (!ways.has(target)) ways.set(target, [...way, target]);
+    }
+  return null;
 }
 
 /** Files of this project that a file imports, relative to the root. */

@@ -27,6 +27,8 @@ describe('claim store', () => {
       assert.deepEqual(await claims.find(machineId(1)), claim(1));
       assert.deepEqual(await claims.findByExternalId('acme/i-2-2-VM'), claim(2));
       assert.deepEqual(await claims.list(), [claim(1), claim(2)]);
+      assert.deepEqual(await claims.ofHolders(['user', 'operator']), []);
+      assert.equal((await claims.ofHolders(['operator', 'user', 'instance'])).length, 2);
       assert.equal(await claims.find(machineId(3)), null);
       assert.equal(await claims.findByExternalId('acme/i-2-3-VM'), null);
     });

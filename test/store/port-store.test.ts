@@ -5,7 +5,7 @@ import type { PortStore } from '../../src/core/storage/storage.ts';
 import type { SqlStorage } from '../../src/store/open-storage.ts';
 import { tempStorage, type TempStorage } from '../support/temp-storage.ts';
 import { rejectsWith } from './rejects-with.ts';
-import { machine, machineId, port } from './samples.ts';
+import { machine, machineId, port, switchRecord } from './samples.ts';
 
 const tenant: DesiredPort = { native: parseVlanId(100), tagged: [parseVlanId(200)], admin: 'up' };
 const park: DesiredPort = { native: null, tagged: [], admin: 'down' };
@@ -86,6 +86,53 @@ describe('port store', () => {
       assert.equal(await store.find('tor-a', port('p1')), null);
       assert.equal((await store.list()).length, 2);
     });
+  });
+
+  it('tells the VLANs that tenants use on a fabric, also but for some ports', async () => {
+    const vlan = parseVlanId;
+    await storage.run(async (tx) => {
+      const switches = [
+        switchRecord('tor-a', { park: vlan(999) }),
+        switchRecord('tor-b'),
+        switchRecord('tor-c', { fabric: 'rack-2' }),
+      ];
+      await tx.racks.replace('{}', switches, []);
+      const desire = (
+        at: string,
+        n: number,
+        purpose: PortRecord['purpose'],
+        native: number,
+        tagged: number[],
+      ) =>
+        tx.ports.desire({
+          ...{ switch: at, port: port(`p${n}`), machineId: null, purpose },
+          desired: { native: vlan(native), tagged: tagged.map(vlan), admin: 'up' },
+        });
+      await desire('tor-a', 1, 'tenant', 100, [200, 201]);
+      await desire('tor-a', 2, 'tenant', 999, [202]);
+      await desire('tor-a', 3, 'provisioning', 50, []);
+      await desire('tor-b', 1, 'tenant', 100, []);
+      await desire('tor-b', 2, 'tenant', 999, []);
+      await desire('tor-c', 1, 'tenant', 300, []);
+      await desire('gone', 1, 'tenant', 400, []);
+    });
+    const used = async (fabric: string, except: readonly (readonly [string, string])[] = []) => {
+      const places = except.map(([name, at]) => ({ switch: name, port: port(at) }));
+      return [...(await ports((store) => store.tenantVlans(fabric, places)))].sort((a, b) => a - b);
+    };
+    // 999 is parked on one switch, and a tenant's on the other.
+    assert.deepEqual(await used('rack-1'), [100, 200, 201, 202, 999]);
+    assert.deepEqual(await used('rack-1', [['tor-a', 'p1']]), [100, 202, 999]);
+    assert.deepEqual(
+      await used('rack-1', [
+        ['tor-a', 'p1'],
+        ['tor-b', 'p1'],
+        ['tor-b', 'p2'],
+      ]),
+      [202],
+    );
+    assert.deepEqual(await used('rack-2'), [300]);
+    assert.deepEqual(await used('rack-3'), []);
   });
 
   it('outlives its machine, and refuses one that is not there', async () => {

@@ -47,6 +47,21 @@ describe('rack store', () => {
     });
   });
 
+  it('gives switches by name, and those of a fabric as far as others must know them', async () => {
+    const elsewhere = switchRecord('tor-c', { fabric: 'rack-2' });
+    await storage.run((tx) => tx.racks.replace('{}', [...switches, elsewhere], wires));
+    await storage.run(async ({ racks }) => {
+      assert.deepEqual(await racks.switchesOf(['tor-a', 'tor-b', 'tor-x']), switches);
+      assert.deepEqual(await racks.switchesOf([]), []);
+      const byName = [...(await racks.ofFabric('rack-1'))].sort((a, b) => a.name.localeCompare(b.name));
+      const uplinks = [port('up1')];
+      assert.deepEqual(byName, [
+        { name: 'tor-a', uplinks, provisioning: 'default-vlan', park: 'shut', unsavedSince: 7 },
+        { name: 'tor-b', uplinks, provisioning: 10, park: 4000, unsavedSince: null },
+      ]);
+    });
+  });
+
   it('replaces everything, and all of it or nothing', async () => {
     await storage.run((tx) => tx.racks.replace('first', switches, wires));
     await rejectsWith(

@@ -41,7 +41,7 @@ export const enrolMessage = z.strictObject({
       zone: name,
       pod: name,
       cluster: name,
-      hostTag: name.nullable().default(null),
+      hostTag: name.nullable().optional(),
     })
     .optional(),
 });

@@ -1,51 +1,22 @@
 import { isDeepStrictEqual } from 'node:util';
-import { milliseconds, type Clock, type Duration } from '../../../plugin-api/index.ts';
-import type { Semaphore } from '../../kernel/concurrency/semaphore.ts';
+import { milliseconds, type Duration } from '../../../plugin-api/index.ts';
 import { startTimer } from '../../kernel/clock/start-timer.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { PowerReport } from '../../wire/cloudstack/message/ping-routing-command.ts';
-import type { HostFacts } from '../../wire/cloudstack/message/startup-routing-command.ts';
-import type { AgentCommands } from './agent-commands.ts';
-import { AgentSession, type SessionEnd, type SessionOwner } from './agent-session.ts';
-import type { AgentSettings, CloudEndpoint } from './agent-settings.ts';
-import type { ServerHealth } from './server-health.ts';
+import { AgentSession, type SessionContext, type SessionEnd, type SessionOwner } from './agent-session.ts';
+import type { AgentHost } from './cloud-hosts.ts';
 import type { ServerAddress, ServerList } from './server-list.ts';
 
-/** One machine as a host of one CloudStack. */
-export interface AgentHost {
-  readonly machineId: string;
-  readonly facts: HostFacts;
-  readonly endpoint: CloudEndpoint;
-  /** Host id of an earlier connection, or null. */
-  readonly hostId: bigint | null;
-}
-
-/** Hears of the pings of all links. */
-export interface PingObserver {
-  sent(): void;
-  /** `took`: from sending the ping to its answer. */
-  answered(took: Duration): void;
-}
-
 /** What a link needs of the rest of the service. */
-export interface AgentLinkContext {
-  readonly settings: AgentSettings;
-  readonly clock: Clock;
+export interface AgentLinkContext extends SessionContext {
   readonly log: Log;
-  readonly commands: AgentCommands;
   /** Power of every instance of the machine, complete, or null when that cannot be said with certainty. */
   readonly powerReport: (machineId: string) => Promise<PowerReport | null>;
   /** Keeps the id that CloudStack gave the host. */
   readonly saveHostId: (machineId: string, hostId: bigint) => Promise<void>;
   /** Called when a server removed the host for good: its zone, pod and cluster are to be forgotten. */
   readonly forgetPlace: (machineId: string) => Promise<void>;
-  /** Shared by all links: see `concurrentConnects`. */
-  readonly connecting: Semaphore;
-  readonly health: ServerHealth;
-  readonly pings: PingObserver;
-  /** A number from 0 up to 1, for spreading waits. */
-  readonly random: () => number;
 }
 
 export const agentLinkStates = [

@@ -6,13 +6,13 @@ import type { AgentCommands } from './agent-commands.ts';
 import {
   AgentLink,
   agentLinkStates,
-  type AgentHost,
   type AgentLinkContext,
   type AgentLinkState,
   type AgentLinkStatus,
-  type PingObserver,
 } from './agent-link.ts';
+import type { PingObserver } from './agent-session.ts';
 import { defaultAgentSettings, type AgentSettings } from './agent-settings.ts';
+import type { AgentHost } from './cloud-hosts.ts';
 import { ServerHealth } from './server-health.ts';
 import { ServerList } from './server-list.ts';
 

@@ -1,7 +1,8 @@
-import { CodedError, milliseconds, seconds, type Duration } from '../../../plugin-api/index.ts';
+import { CodedError, milliseconds, seconds, type Clock, type Duration } from '../../../plugin-api/index.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
 import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
+import type { Semaphore } from '../../kernel/concurrency/semaphore.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import {
@@ -22,11 +23,13 @@ import { readAvoidList } from '../../wire/cloudstack/message/server-list.ts';
 import { shutdownCommand } from '../../wire/cloudstack/message/shutdown-command.ts';
 import { readStartupAnswer } from '../../wire/cloudstack/message/startup-answer.ts';
 import { startupRoutingCommand } from '../../wire/cloudstack/message/startup-routing-command.ts';
-import type { AgentHost, AgentLinkContext } from './agent-link.ts';
+import type { AgentCommands } from './agent-commands.ts';
 import type { AgentSettings } from './agent-settings.ts';
+import type { AgentHost } from './cloud-hosts.ts';
 import { executeCommand, type CommandAnswer } from './command-table.ts';
 import { dialServer, expiredIdentity, ServerAwayError, type DialledServer } from './dial-server.ts';
 import { executeLinkCommand, isLinkCommand, type LinkControl } from './link-commands.ts';
+import type { ServerHealth } from './server-health.ts';
 import type { ServerAddress, ServerList } from './server-list.ts';
 
 /** Why a connection ended. */
@@ -38,10 +41,30 @@ export type SessionEnd =
   | { readonly kind: 'dismissed'; readonly forget: boolean }
   | { readonly kind: 'stopped' };
 
+/** Hears of the pings of all links. */
+export interface PingObserver {
+  sent(): void;
+  /** `took`: from sending the ping to its answer. */
+  answered(took: Duration): void;
+}
+
+/** What a connection needs of the rest of the service. */
+export interface SessionContext {
+  readonly settings: AgentSettings;
+  readonly clock: Clock;
+  readonly commands: AgentCommands;
+  /** Shared by all links: see `concurrentConnects`. */
+  readonly connecting: Semaphore;
+  readonly health: ServerHealth;
+  readonly pings: PingObserver;
+  /** A number from 0 up to 1, for spreading waits. */
+  readonly random: () => number;
+}
+
 /** What a connection tells and asks the link that it belongs to; all of it outlives the connection. */
 export interface SessionOwner {
   readonly host: AgentHost;
-  readonly context: AgentLinkContext;
+  readonly context: SessionContext;
   readonly log: Log;
   /** The id by which the server knows the host, or null before it was ever told. */
   hostId(): bigint | null;

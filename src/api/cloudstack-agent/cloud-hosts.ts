@@ -3,8 +3,16 @@ import type { Machine, MachineId } from '../../core/machine/machine.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
 import type { HostFacts } from '../../wire/cloudstack/message/startup-routing-command.ts';
-import type { AgentHost } from './agent-link.ts';
 import type { CloudEndpoint } from './agent-settings.ts';
+
+/** One machine as a host of one CloudStack. */
+export interface AgentHost {
+  readonly machineId: string;
+  readonly facts: HostFacts;
+  readonly endpoint: CloudEndpoint;
+  /** Host id of an earlier connection, or null. */
+  readonly hostId: bigint | null;
+}
 
 /**
  * A machine as a host of its CloudStack, or null when it is none: not placed there, or not commissioned yet (a host without

@@ -97,7 +97,7 @@ function cloudPlace({ cloud, zone, pod, cluster, hostTag }: EnrolOptions): objec
   const parts = { cloud, zone, pod, cluster };
   const given = Object.values(parts).filter((part) => part !== undefined).length;
   if (given === 0 && hostTag === undefined) return undefined;
-  if (given === 4) return { ...parts, hostTag: hostTag ?? null };
+  if (given === 4) return { ...parts, hostTag };
   const missing = Object.entries(parts).filter(([, part]) => part === undefined);
   throw new ServiceError({
     code: 'cli.usage',

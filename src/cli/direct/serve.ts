@@ -31,7 +31,6 @@ export function serveCommand(terminal: Terminal): Command {
 
 async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
   const { cwd, env } = terminal;
-  const stopped = stopSignal();
   setFlagsFromString(collectEagerly);
   const [{ loadConfig }, { createLog }] = await Promise.all([
     import('../../config/load-config.ts'),
@@ -43,7 +42,22 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
   const hooks = crashHook(env, (line) => void terminal.stderr.write(line));
   const { startService } = await import('../../main.ts');
   const clock = clockHook(env);
-  const service = await startService({ config, log, env, ...(hooks && { hooks }), ...(clock && { clock }) });
+  // From here on something is open; a signal that came before has ended the process at once.
+  const stopping = new AbortController();
+  const stopped = stopSignal(stopping);
+  const { signal } = stopping;
+  const service = await startService({
+    ...{ config, log, env, signal },
+    ...(hooks && { hooks }),
+    ...(clock && { clock }),
+  }).catch((thrown: unknown) => {
+    if (thrown === signal.reason) return null;
+    throw thrown;
+  });
+  if (!service) {
+    terminal.stderr.write(`${await stopped}: stopped before it was up\n`);
+    return;
+  }
   const { adminUrl, bootUrl } = service;
   // Made by this start, or by an earlier one.
   const tokenFile =
@@ -62,27 +76,26 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
   );
   const reload = (): void => service.reload();
   process.on('SIGHUP', reload);
-  const signal = await Promise.race([stopped, service.gone]);
+  const end = await Promise.race([stopped, service.gone]);
   process.off('SIGHUP', reload);
-  if (typeof signal !== 'string') {
+  if (typeof end !== 'string') {
     // Nothing is put in order: whatever is still open here is in other hands.
-    log.fatal({ error: signal.message }, 'this instance ends');
-    terminal.stderr.write(printable(`csbm: ${signal.message}\n`));
+    log.fatal({ error: end.message }, 'this instance ends');
+    terminal.stderr.write(printable(`csbm: ${end.message}\n`));
     process.exit(exitCodes.failed);
   }
   if (!json)
-    terminal.stderr.write(
-      `${signal}: stopping; operations stay in the journal and go on at the next start\n`,
-    );
+    terminal.stderr.write(`${end}: stopping; operations stay in the journal and go on at the next start\n`);
   await service.stop();
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as it would have without us. */
-function stopSignal(): Promise<NodeJS.Signals> {
+/** Resolves at the first SIGTERM or SIGINT, and aborts `stopping`; a second one ends the process at once, as it would have without us. */
+function stopSignal(stopping: AbortController): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     const stop = (signal: NodeJS.Signals): void => {
       process.off('SIGTERM', stop);
       process.off('SIGINT', stop);
+      stopping.abort(new Error('the service was told to stop'));
       resolve(signal);
     };
     process.on('SIGTERM', stop);

@@ -5,10 +5,13 @@ export function userClaimId(user: string, machineId: MachineId): string {
   return `maas/${user}/${machineId}`;
 }
 
+/** What kinds of holders there are. */
+export const holders = ['instance', 'user', 'operator'] as const;
+
 /** Who holds a machine. At most one claim per machine, and one machine per external id (law 2). */
 export interface Claim {
   readonly machineId: MachineId;
-  readonly holder: 'instance' | 'user' | 'operator';
+  readonly holder: (typeof holders)[number];
   /** Unique over all claims: `<cloud>/i-2-77-VM` for a CloudStack instance, `maas/<user>/<machine>` for a MAAS user. */
   readonly externalId: string;
   /** Who owns it over there: account, domain, project, for tags and records. */

@@ -40,7 +40,12 @@ export const byPerson = 'quarantine.by-person';
 
 /** Whether a passing check may end it: what a person said stands until a person says otherwise. */
 export function endsByCheck(record: QuarantineRecord): boolean {
-  return record.since !== null && record.by === ourselves && record.kind !== 'machine';
+  return record.since !== null && isOurs(record) && record.kind !== 'machine';
+}
+
+/** Whether no person said so: a person may have our name. */
+export function isOurs({ by, code }: Pick<QuarantineRecord, 'by' | 'code'>): boolean {
+  return by === ourselves && code !== byPerson;
 }
 
 export function portSubject(place: PortPlace): Subject {

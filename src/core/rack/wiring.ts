@@ -34,6 +34,9 @@ export interface Switch {
   readonly version: number;
 }
 
+/** What the other switches of a fabric must know of one. */
+export type FabricSwitch = Pick<Switch, 'name' | 'uplinks' | 'provisioning' | 'park' | 'unsavedSince'>;
+
 /** One line of the rack config: this MAC is cabled to this port. */
 export interface Wire extends PortPlace {
   readonly mac: Mac;

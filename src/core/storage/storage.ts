@@ -1,4 +1,4 @@
-import type { JsonObject, Mac, PortId } from '../../../plugin-api/index.ts';
+import type { JsonObject, Mac, PortId, VlanId } from '../../../plugin-api/index.ts';
 import type { ApiKey } from '../access/api-key.ts';
 import type { PrincipalRecord } from '../access/principal.ts';
 import type { MachinePlace } from '../access/scope.ts';
@@ -10,7 +10,7 @@ import type { Pool } from '../machine/pool.ts';
 import type { MachineProfile } from '../machine/profile.ts';
 import type { PortRecord, TenantPort } from '../network/port-state.ts';
 import type { QuarantineRecord, Subject, TroubleRecord } from '../quarantine/quarantine.ts';
-import type { Switch, Wire } from '../rack/wiring.ts';
+import type { FabricSwitch, PortPlace, Switch, Wire } from '../rack/wiring.ts';
 import type { BootRecord } from './boot-record.ts';
 import type {
   InstanceRecord,
@@ -100,6 +100,8 @@ export interface ClaimStore {
   findByExternalId(externalId: string): Promise<Claim | null>;
   list(): Promise<readonly Claim[]>;
   ofMachines(machineIds: readonly MachineId[]): Promise<readonly Claim[]>;
+  /** All of these kinds of holders. */
+  ofHolders(holders: readonly Claim['holder'][]): Promise<readonly Claim[]>;
   /** @throws `store.conflict` when the machine is claimed or the external id holds another machine. */
   insert(claim: Claim): Promise<void>;
   /** Sets the UUID of the claim's instance where it is not known yet; a claim that is gone or knows it is left alone. */
@@ -126,10 +128,10 @@ export interface DeploymentStore {
 
 export interface RackStore {
   switches(): Promise<readonly Switch[]>;
-  /** Those of these names, or of these fabrics, in the order of the rack config. */
-  switchesOf(
-    where: { readonly names: readonly string[] } | { readonly fabrics: readonly string[] },
-  ): Promise<readonly Switch[]>;
+  /** Those of these names, in the order of the rack config. */
+  switchesOf(names: readonly string[]): Promise<readonly Switch[]>;
+  /** All of the fabric, in no order; nothing sealed is opened for it. */
+  ofFabric(fabric: string): Promise<readonly FabricSwitch[]>;
   findSwitch(name: string): Promise<Switch | null>;
   wires(): Promise<readonly Wire[]>;
   /** Those that end at these MACs, in the order of the rack config. */
@@ -149,6 +151,8 @@ export interface PortStore {
   ofPorts(switchName: string, ports: readonly PortId[]): Promise<readonly PortRecord[]>;
   /** What is wanted of the ports of these switches that tenants have. */
   tenantPorts(switches: readonly string[]): Promise<readonly TenantPort[]>;
+  /** VLANs of tenants that are wanted anywhere on the fabric, save on the given ports; each once, in no order. */
+  tenantVlans(fabric: string, except?: readonly PortPlace[]): Promise<readonly VlanId[]>;
   list(): Promise<readonly PortRecord[]>;
   /** Sets the desired state; a change of state or purpose gives the next `desiredVersion`. Returns the record as stored. */
   desire(

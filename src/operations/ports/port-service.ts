@@ -1,6 +1,5 @@
 import {
   describePort,
-  type Clock,
   type DesiredPort,
   type Evidence,
   type ObservedPort,
@@ -11,36 +10,35 @@ import {
 } from '../../../plugin-api/index.ts';
 import type { Machine, MachineId } from '../../core/machine/machine.ts';
 import { tenantVlans, type PortPurpose, type PortRecord } from '../../core/network/port-state.ts';
-import { connectedPorts, type ConnectedPort, type PortPlace, type Switch } from '../../core/rack/wiring.ts';
+import {
+  connectedPorts,
+  type ConnectedPort,
+  type FabricSwitch,
+  type PortPlace,
+  type Switch,
+} from '../../core/rack/wiring.ts';
 import type { DeviceRequest } from '../../core/storage/instance-records.ts';
-import type { Storage, Tx } from '../../core/storage/storage.ts';
+import type { Tx } from '../../core/storage/storage.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
 import { orAborted } from '../../kernel/concurrency/or-aborted.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
-import type { Log } from '../../kernel/log/log.ts';
-import type { Metrics } from '../../kernel/metrics/metrics.ts';
 import { DeviceError } from '../../../plugin-api/index.ts';
 import type { Instances } from '../instances/instances.ts';
-import type { Timings } from '../timings.ts';
-import type { DeviceWatch } from '../quarantine/device-watch.ts';
 import { SharedSwitch } from './shared-switch.ts';
-import { SwitchWorker } from './switch-worker.ts';
-import { wantedOf } from './wanted.ts';
+import { SwitchWorker, type SwitchWorkerParts } from './switch-worker.ts';
+import { carriedBy, wantedOf } from './wanted.ts';
 
-type PortWatch = Pick<DeviceWatch, 'portsRead' | 'switchFailed' | 'switchAnswered'>;
-
-export interface PortServiceParts {
-  readonly storage: Storage;
-  readonly clock: Clock;
-  readonly timings: Timings;
-  readonly log: Log;
-  readonly metrics: Metrics;
+export interface PortServiceParts extends SwitchWorkerParts {
   /** Where other instances may work on the same switches. */
   readonly instances: Instances;
-  /** Throws while nothing may be written to any device. */
-  readonly mayWrite?: (() => void) | undefined;
-  /** Hears how it goes with each switch and port. */
-  readonly watch?: PortWatch | undefined;
+}
+
+/** Another switch of the fabric, and the VLANs that it must carry. */
+type Neighbour = FabricSwitch & { readonly carried: readonly VlanId[] };
+
+interface Around {
+  readonly neighbours: readonly Neighbour[];
+  readonly vlans: readonly VlanId[];
 }
 
 /** Which state each port of a machine shall have, and why. */
@@ -57,6 +55,8 @@ export class PortService {
   readonly #parts: PortServiceParts;
   readonly #drivers: ReadonlyMap<string, SwitchDriver>;
   readonly #workers = new Map<string, SwitchWorker | SharedSwitch>();
+  /** Switches that are brought up to date with nobody waiting, and whether that was asked for again meanwhile. */
+  readonly #refreshing = new Map<string, boolean>();
 
   constructor(drivers: ReadonlyMap<string, SwitchDriver>, parts: PortServiceParts) {
     this.#drivers = drivers;
@@ -69,7 +69,7 @@ export class PortService {
       const wires = await tx.racks.wiresOf(machine.nics.map(({ mac }) => mac));
       const ports = connectedPorts(machine, wires);
       const names = [...new Set(ports.map((port) => port.switch))];
-      const switches = new Map((await tx.racks.switchesOf({ names })).map((at) => [at.name, at]));
+      const switches = new Map((await tx.racks.switchesOf(names)).map((at) => [at.name, at]));
       return ports.map((port) => ({ ...port, at: switches.get(port.switch)! }));
     });
   }
@@ -87,21 +87,7 @@ export class PortService {
     const bySwitch = new Map<string, PortId[]>();
     for (const place of places)
       bySwitch.set(place.switch, [...(bySwitch.get(place.switch) ?? []), place.port]);
-    const { log } = this.#parts;
-    // The fabric's other switches carry the VLANs too. Only those are waited for that may be on the way to the router and are
-    // not known to carry them: a dead switch elsewhere must not stop anybody's Start.
-    const { neighbours, vlans } = await this.#around(places);
-    for (const { name, uplinks } of neighbours) {
-      if (uplinks.length > 1 && !this.#worker(name).carries(vlans)) {
-        bySwitch.set(name, []);
-        continue;
-      }
-      this.#worker(name)
-        .settle([])
-        .catch((thrown: unknown) =>
-          log.warn({ switch: name, error: asCodedError(thrown).message }, 'uplinks not brought up to date'),
-        );
-    }
+    for (const name of await this.#bringAlong(places)) bySwitch.set(name, []);
     return this.#within(
       [...bySwitch.keys()],
       'the ports did not reach the desired state in time',
@@ -166,18 +152,13 @@ export class PortService {
   async plan(machineId: MachineId, wishes: readonly PortWish[]): Promise<readonly string[]> {
     const lines: string[] = [];
     // Also the wishes for the other switches: a VLAN that nobody on the fabric wants any more is retired here too.
-    const replaced = new Map(
-      wishes.map((wish): [string, PortRecord] => [
-        `${wish.switch} ${wish.port}`,
-        plannedRecord(machineId, wish),
-      ]),
-    );
+    const planned = wishes.map((wish) => plannedRecord(machineId, wish));
     const switches = await this.#parts.storage.run((tx) => tx.racks.switches());
     for (const at of switches.filter((candidate) => wishes.some((wish) => wish.switch === candidate.name))) {
       const mine = wishes.filter((wish) => wish.switch === at.name);
       const ports = mine.map((wish) => wish.port);
       const observed = await this.#worker(at.name).observe(ports);
-      const { intent } = await wantedOf(this.#parts.storage, at, ports, observed, replaced);
+      const { intent } = await wantedOf(this.#parts.storage, at, ports, observed, planned);
       for (const wish of mine) {
         const now = observed.ports.get(wish.port);
         lines.push(
@@ -222,26 +203,58 @@ export class PortService {
     });
   }
 
-  /** The other switches of the ports' fabrics, and the tenant VLANs that are wanted on these ports. */
-  async #around(
-    places: readonly PortPlace[],
-  ): Promise<{ readonly neighbours: readonly Switch[]; readonly vlans: readonly VlanId[] }> {
-    const touched = new Set(places.map((place) => place.switch));
-    const { own, all, records } = await this.#parts.storage.run(async (tx) => {
-      const own = await tx.racks.switchesOf({ names: [...touched] });
-      const records: PortRecord[] = [];
-      for (const { name } of own) {
-        const ports = places.filter((place) => place.switch === name).map((place) => place.port);
-        records.push(...(await tx.ports.ofPorts(name, ports)));
-      }
-      const fabrics = [...new Set(own.map((at) => at.fabric))];
-      return { own, records, all: await tx.racks.switchesOf({ fabrics }) };
+  /**
+   * The fabric's other switches carry the VLANs too. Only those are waited for that may be on the way to the router and are not known to carry
+   * them: a dead switch elsewhere must not stop anybody's Start.
+   * @returns their names
+   */
+  async #bringAlong(places: readonly PortPlace[]): Promise<readonly string[]> {
+    const { neighbours, vlans } = await this.#around(places);
+    return neighbours.flatMap(({ name, uplinks, carried, unsavedSince }) => {
+      const worker = this.#worker(name);
+      if (uplinks.length > 1 && !worker.carries(vlans)) return [name];
+      if (unsavedSince !== null || !worker.isUpToDate(carried)) void this.#refresh(name);
+      return [];
     });
-    const byName = new Map(own.map((at) => [at.name, at]));
-    return {
-      neighbours: all.filter((at) => !touched.has(at.name)),
-      vlans: records.flatMap((record) => tenantVlans(record, byName.get(record.switch))),
-    };
+  }
+
+  /** One at a time, and once more for all who asked meanwhile: what had begun may not have seen what they want. */
+  async #refresh(name: string): Promise<void> {
+    const underWay = this.#refreshing.has(name);
+    this.#refreshing.set(name, underWay);
+    if (underWay) return;
+    do {
+      this.#refreshing.set(name, false);
+      await this.#worker(name)
+        .settle([])
+        .catch((thrown: unknown) =>
+          this.#parts.log.warn(
+            { switch: name, error: asCodedError(thrown).message },
+            'uplinks not brought up to date',
+          ),
+        );
+    } while (this.#refreshing.get(name));
+    this.#refreshing.delete(name);
+  }
+
+  /** The other switches of the ports' fabrics with what they must carry, and the tenant VLANs that are wanted on these ports. */
+  #around(places: readonly PortPlace[]): Promise<Around> {
+    const touched = new Set(places.map((place) => place.switch));
+    return this.#parts.storage.run(async (tx) => {
+      const own = await tx.racks.switchesOf([...touched]);
+      const vlans: VlanId[] = [];
+      for (const at of own) {
+        const ports = places.filter((place) => place.switch === at.name).map((place) => place.port);
+        for (const record of await tx.ports.ofPorts(at.name, ports)) vlans.push(...tenantVlans(record, at));
+      }
+      const neighbours: Neighbour[] = [];
+      for (const fabric of new Set(own.map((at) => at.fabric))) {
+        const inUse = await tx.ports.tenantVlans(fabric);
+        for (const at of await tx.racks.ofFabric(fabric))
+          if (!touched.has(at.name)) neighbours.push({ ...at, carried: carriedBy(at, inUse) });
+      }
+      return { neighbours, vlans };
+    });
   }
 
   #worker(name: string): SwitchWorker | SharedSwitch {

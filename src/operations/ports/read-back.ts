@@ -14,7 +14,7 @@ import type { PortReading } from '../quarantine/device-watch.ts';
 import type { Wanted } from './wanted.ts';
 
 /** How old a reading may get that is confirmed again and again. */
-const oldReading = minutes(1);
+export const oldReading = minutes(1);
 
 export type PortObservation = Pick<
   PortRecord,

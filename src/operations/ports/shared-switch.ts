@@ -90,6 +90,11 @@ export class SharedSwitch {
     return this.#held ? this.#worker.carries(vlans) : vlans.every((vlan) => this.#carried.has(vlan));
   }
 
+  /** See `SwitchWorker`. While another instance may work on it, nobody here knows. */
+  isUpToDate(carried: readonly VlanId[]): boolean {
+    return this.#held && this.#worker.isUpToDate(carried);
+  }
+
   close(): Promise<void> {
     this.#idle?.abort(new Error('closing'));
     return this.#worker.close();

@@ -1,4 +1,5 @@
 import {
+  type Clock,
   type CodedError,
   DeviceError,
   milliseconds,
@@ -12,15 +13,31 @@ import {
   type VlanId,
 } from '../../../plugin-api/index.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
+import type { Storage } from '../../core/storage/storage.ts';
 import { Deferred } from '../../kernel/concurrency/deferred.ts';
 import { Mutex } from '../../kernel/concurrency/mutex.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
+import type { Log } from '../../kernel/log/log.ts';
+import type { Metrics } from '../../kernel/metrics/metrics.ts';
 import { portEvents } from '../timeline/port-events.ts';
 import { recordEvents } from '../timeline/record-event.ts';
-import type { PortServiceParts } from './port-service.ts';
-import { portFault, readBack, type ReadBack } from './read-back.ts';
+import type { DeviceWatch } from '../quarantine/device-watch.ts';
+import type { Timings } from '../timings.ts';
+import { oldReading, portFault, readBack, type ReadBack } from './read-back.ts';
 import { wantedOf, type Wanted } from './wanted.ts';
+
+export interface SwitchWorkerParts {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly timings: Timings;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Throws while nothing may be written to any device. */
+  readonly mayWrite?: (() => void) | undefined;
+  /** Hears how it goes with each switch and port. */
+  readonly watch?: Pick<DeviceWatch, 'portsRead' | 'switchFailed' | 'switchAnswered'> | undefined;
+}
 
 /** Somebody waits for these ports of one switch to be as desired. */
 interface Request {
@@ -54,7 +71,7 @@ interface Changed {
  */
 export class SwitchWorker {
   readonly #name: string;
-  readonly #parts: PortServiceParts;
+  readonly #parts: SwitchWorkerParts;
   readonly #driverOf: (at: Switch) => SwitchDriver;
   readonly #turn = new Mutex();
   #queue: Request[] = [];
@@ -66,10 +83,12 @@ export class SwitchWorker {
   #idle: AbortController | null = null;
   /** VLANs that all its uplinks carried when it was last read; null = never read, or a change of it failed. */
   #carried: ReadonlySet<VlanId> | null = null;
+  /** When that was read, by the monotonic clock. */
+  #carriedAt = 0;
   /** People know that it cannot be saved. */
   #alarmed = false;
 
-  constructor(name: string, parts: PortServiceParts, driverOf: (at: Switch) => SwitchDriver) {
+  constructor(name: string, parts: SwitchWorkerParts, driverOf: (at: Switch) => SwitchDriver) {
     this.#name = name;
     this.#parts = parts;
     this.#driverOf = driverOf;
@@ -102,6 +121,19 @@ export class SwitchWorker {
   /** Whether all its uplinks carried these VLANs when it was last read. */
   carries(vlans: readonly VlanId[]): boolean {
     return vlans.every((vlan) => this.#carried?.has(vlan));
+  }
+
+  /**
+   * Whether just these were wanted on its uplinks when it was last found or made so, and that is not long ago. What is under way may have begun
+   * before they were wanted, and take one of them away.
+   */
+  isUpToDate(carried: readonly VlanId[]): boolean {
+    return (
+      this.#turn.depth === 0 &&
+      this.#carried?.size === carried.length &&
+      this.carries(carried) &&
+      this.#parts.clock.monotonic() - this.#carriedAt < oldReading
+    );
   }
 
   /** Reads the given ports without changing anything. */
@@ -333,6 +365,7 @@ export class SwitchWorker {
     watch?.portsRead(at.name, found.readings);
     if (found.uplinkFault) throw found.uplinkFault;
     this.#carried = new Set(wanted.intent.carried);
+    this.#carriedAt = this.#parts.clock.monotonic();
   }
 
   /** Writes down that the switch has something to save, before anything is changed. */

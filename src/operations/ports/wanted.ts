@@ -1,5 +1,5 @@
 import type { ObservedSwitch, PortId, SwitchIntent, VlanId } from '../../../plugin-api/index.ts';
-import { tenantVlans, type PortRecord, type TenantPort } from '../../core/network/port-state.ts';
+import { tenantVlans, type PortRecord } from '../../core/network/port-state.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 
@@ -12,49 +12,54 @@ export interface Wanted {
 /**
  * The intent for one switch: the desired states of the ports in question; on the uplinks every VLAN that anybody on the fabric
  * uses; and, to be retired, VLANs of ours that nobody uses any more.
- * @param replaced records that are taken for stored ones, by `switch port`, for a plan of what is not stored yet
+ * @param planned what is not stored yet, and taken for what is stored of the same ports
  */
 export async function wantedOf(
   storage: Storage,
   at: Switch,
   ports: readonly PortId[],
   observed: ObservedSwitch | null,
-  replaced: ReadonlyMap<string, PortRecord> = new Map(),
+  planned: readonly PortRecord[] = [],
 ): Promise<Wanted> {
-  const { stored, tenants, fabric } = await storage.run(async (tx) => {
-    const fabric = new Map(
-      (await tx.racks.switchesOf({ fabrics: [at.fabric] })).map((one) => [one.name, one]),
-    );
-    return {
-      fabric,
-      stored: await tx.ports.ofPorts(at.name, ports),
-      tenants: await tx.ports.tenantPorts([...fabric.keys()]),
-    };
+  const { stored, inUse, fabric } = await storage.run(async (tx) => ({
+    stored: await tx.ports.ofPorts(at.name, ports),
+    inUse: await tx.ports.tenantVlans(at.fabric, planned),
+    fabric: planned.length === 0 ? [] : await tx.racks.ofFabric(at.fabric),
+  }));
+  const isPlanned = (port: PortId): boolean =>
+    planned.some((record) => record.switch === at.name && record.port === port);
+  const records = [
+    ...stored.filter(({ port }) => !isPlanned(port)),
+    ...planned.filter((record) => record.switch === at.name && ports.includes(record.port)),
+  ];
+  const added = planned.flatMap((record) => {
+    const there = fabric.find(({ name }) => name === record.switch);
+    return there ? tenantVlans(record, there) : [];
   });
-  const standing = <T extends TenantPort>(records: readonly T[]): T[] =>
-    records.filter((record) => !replaced.has(`${record.switch} ${record.port}`));
-  const carried = new Set<VlanId>();
-  if (at.provisioning !== 'default-vlan') carried.add(at.provisioning);
-  for (const record of [...standing(tenants), ...replaced.values()])
-    if (fabric.has(record.switch))
-      for (const vlan of tenantVlans(record, fabric.get(record.switch))) carried.add(vlan);
-  const inUse = new Set(carried);
-  if (at.park !== 'shut') inUse.add(at.park);
+  const carried = carriedBy(at, [...inUse, ...added]);
   const retired = [...(observed?.vlans.values() ?? [])]
-    .filter((vlan) => vlan.ours && !inUse.has(vlan.id))
+    .filter((vlan) => vlan.ours && !carried.includes(vlan.id) && vlan.id !== at.park)
     .map((vlan) => vlan.id);
-  const wantedHere = [...replaced.values()].filter(
-    (record) => record.switch === at.name && ports.includes(record.port),
-  );
-  const records = [...standing(stored), ...wantedHere];
   return {
     records,
     intent: {
       ports: new Map(records.map((record) => [record.port, record.desired])),
       uplinks: at.uplinks,
-      carried: [...carried].sort((a, b) => a - b),
+      carried,
       retired,
       shutDuringMove: true,
     },
   };
+}
+
+/**
+ * VLANs that the uplinks of a switch must carry, ascending.
+ * @param inUse those of tenants that are wanted anywhere on its fabric
+ */
+export function carriedBy(
+  { provisioning }: Pick<Switch, 'provisioning'>,
+  inUse: readonly VlanId[],
+): readonly VlanId[] {
+  const own = provisioning === 'default-vlan' ? [] : [provisioning];
+  return [...new Set([...own, ...inUse])].sort((a, b) => a - b);
 }

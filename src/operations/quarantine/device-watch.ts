@@ -19,14 +19,14 @@ import {
   type TroubleRecord,
   type TroubleRule,
 } from '../../core/quarantine/quarantine.ts';
-import type { Tx } from '../../core/storage/storage.ts';
+import type { Storage, Tx } from '../../core/storage/storage.ts';
 import { Mutex } from '../../kernel/concurrency/mutex.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
-import type { World } from '../world.ts';
 import type { QuarantineSettings } from './quarantine-settings.ts';
-import { endQuarantine, enterQuarantine, type Finding } from './withhold.ts';
+import { endQuarantine, enterQuarantine, type Finding, type QuarantineReporting } from './withhold.ts';
 
-export interface DeviceWatchParts extends Pick<World, 'storage' | 'clock' | 'log' | 'metrics'> {
+export interface DeviceWatchParts extends QuarantineReporting {
+  readonly storage: Storage;
   readonly settings: QuarantineSettings;
 }
 

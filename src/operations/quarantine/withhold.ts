@@ -1,9 +1,10 @@
+import type { Clock } from '../../../plugin-api/index.ts';
 import type { Machine, MachineId } from '../../core/machine/machine.ts';
 import {
   bySubject,
   describeWithholding,
   endsByCheck,
-  ourselves,
+  isOurs,
   withholdingOf,
   type QuarantineRecord,
   type Subject,
@@ -12,10 +13,16 @@ import {
 import type { Tx } from '../../core/storage/storage.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { newSortableId } from '../../kernel/ids/ids.ts';
+import type { Log } from '../../kernel/log/log.ts';
+import type { Metrics } from '../../kernel/metrics/metrics.ts';
 import { recordQuarantine } from '../timeline/quarantine-events.ts';
-import type { World } from '../world.ts';
 
-type Surroundings = Pick<World, 'clock' | 'log' | 'metrics'>;
+/** What a quarantine is dated by and told to, besides the storage. */
+export interface QuarantineReporting {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
 
 /** What is to be withheld, why, and who says so. */
 export interface Finding {
@@ -34,13 +41,18 @@ export interface Finding {
  * Puts a subject into quarantine, counts it, and tells a person.
  * @returns false = nothing new: a device that withheld itself is in quarantine once, whatever else is wrong with it
  */
-export async function enterQuarantine(tx: Tx, world: Surroundings, finding: Finding): Promise<boolean> {
+export async function enterQuarantine(
+  tx: Tx,
+  { clock, log, metrics }: QuarantineReporting,
+  finding: Finding,
+): Promise<boolean> {
   const { subject, label, code, reason, by, machineId } = finding;
   const rows = await tx.quarantines.forChange(subject);
-  if (by === ourselves && rows.some(endsByCheck)) return false;
+  const ours = isOurs(finding);
+  if (ours && rows.some(endsByCheck)) return false;
   const known = rows.find((row) => row.code === code);
-  const now = world.clock.now();
-  const repeated = by !== ourselves && known?.since != null;
+  const now = clock.now();
+  const repeated = !ours && known?.since != null;
   await tx.quarantines.put({
     kind: subject.kind,
     name: subject.name,
@@ -62,27 +74,27 @@ export async function enterQuarantine(tx: Tx, world: Surroundings, finding: Find
     machineId,
     text: `${label} is quarantined: ${reason}`,
   });
-  world.metrics.alarms.inc({ code });
-  world.log.error({ subject: label, code, by, reason }, 'quarantined');
+  metrics.alarms.inc({ code });
+  log.error({ subject: label, code, by, reason }, 'quarantined');
   return true;
 }
 
 /** Ends the quarantines of a subject, or some of them. Gives those that it ended. */
 export async function endQuarantine(
   tx: Tx,
-  world: Pick<Surroundings, 'clock' | 'log'>,
+  { clock, log }: Pick<QuarantineReporting, 'clock' | 'log'>,
   subject: Subject,
   { by, because }: { readonly by: string; readonly because: string },
   which: (record: QuarantineRecord) => boolean = () => true,
 ): Promise<readonly QuarantineRecord[]> {
   const ended = (await tx.quarantines.forChange(subject)).filter((row) => row.since !== null && which(row));
-  const liftedAt = world.clock.now();
+  const liftedAt = clock.now();
   for (const row of ended) {
     await tx.quarantines.put({ ...row, since: null, liftedAt, liftedBy: by, liftedBecause: because });
     const change = { at: liftedAt, entered: false, code: row.code, reason: because, by };
     await recordQuarantine(tx, subject, change);
   }
-  if (ended.length > 0) world.log.info({ ...subject, by, because }, 'quarantine lifted');
+  if (ended.length > 0) log.info({ ...subject, by, because }, 'quarantine lifted');
   return ended;
 }
 

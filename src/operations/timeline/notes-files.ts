@@ -1,15 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../kernel/files/make-folder.ts';
 import { currentProcess, isProvablyDead } from '../instances/process-identity.ts';
 import type { NotedEvent } from './record-event.ts';
 
@@ -82,7 +74,7 @@ export class NotesFiles {
   }
 
   #begin(path: string): number {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    makeFolder(this.#folder);
     const file = openSync(path, 'ax', 0o600);
     writeSync(file, `${currentProcess()}\n`);
     return file;

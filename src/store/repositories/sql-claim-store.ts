@@ -36,6 +36,11 @@ export class SqlClaimStore implements ClaimStore {
     return rows.map(toClaim);
   }
 
+  async ofHolders(holders: readonly Claim['holder'][]): Promise<readonly Claim[]> {
+    const rows = await this.#tables.claim.select(this.#session, { holder: inSteps(holders) });
+    return rows.map(toClaim);
+  }
+
   async insert(claim: Claim): Promise<void> {
     const { machineId, holder, externalId, owner, instanceUuid, since, version } = claim;
     await this.#tables.claim.insert(this.#session, [

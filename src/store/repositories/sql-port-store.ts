@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { PortId } from '../../../plugin-api/index.ts';
+import type { DesiredPort, PortId, VlanId } from '../../../plugin-api/index.ts';
 import type { MachineId } from '../../core/machine/machine.ts';
-import type { PortRecord, TenantPort } from '../../core/network/port-state.ts';
-import { describePlace } from '../../core/rack/wiring.ts';
+import { tenantVlans, type PortRecord, type TenantPort } from '../../core/network/port-state.ts';
+import { describePlace, type PortPlace } from '../../core/rack/wiring.ts';
 import type { PortStore } from '../../core/storage/storage.ts';
 import type { PortStateRow } from '../schema/rack.ts';
 import type { Session } from '../session.ts';
@@ -47,6 +47,23 @@ export class SqlPortStore implements PortStore {
       port: row.port as PortId,
       machineId: row.machineId as MachineId | null,
     }));
+  }
+
+  async tenantVlans(fabric: string, except: readonly PortPlace[] = []): Promise<readonly VlanId[]> {
+    // Thousands of ports have a handful of VLANs between them: the database picks them, and no row of a port is made here.
+    const { rows } = await this.#session.execute(
+      'SELECT DISTINCT s.park, p.desired FROM port_state p JOIN `switch` s ON s.name = p.`switch` ' +
+        `WHERE s.fabric = ? AND p.purpose = 'tenant'` +
+        ' AND NOT (p.`switch` = ? AND p.port = ?)'.repeat(except.length),
+      [fabric, ...except.flatMap((place) => [place.switch, place.port])],
+    );
+    const vlans = new Set<VlanId>();
+    for (const row of rows) {
+      const park = row['park'] === 'shut' ? 'shut' : (Number(row['park']) as VlanId);
+      const desired = JSON.parse(String(row['desired'])) as DesiredPort;
+      for (const vlan of tenantVlans({ purpose: 'tenant', desired }, { park })) vlans.add(vlan);
+    }
+    return [...vlans];
   }
 
   list(): Promise<readonly PortRecord[]> {

@@ -1,5 +1,5 @@
 import { Secret, type Clock, type Mac, type PortId, type VlanId } from '../../../plugin-api/index.ts';
-import type { Switch, Wire } from '../../core/rack/wiring.ts';
+import type { FabricSwitch, Switch, Wire } from '../../core/rack/wiring.ts';
 import type { RackStore } from '../../core/storage/storage.ts';
 import type { SwitchRow, WireRow } from '../schema/rack.ts';
 import type { Sealer } from '../secrets/sealer.ts';
@@ -30,15 +30,17 @@ export class SqlRackStore implements RackStore {
     return rows.map((row) => this.#toSwitch(row));
   }
 
-  async switchesOf(where: { readonly names: readonly string[] } | { readonly fabrics: readonly string[] }) {
-    const { names, fabrics } = { names: undefined, fabrics: undefined, ...where };
-    if ((names ?? fabrics).length === 0) return [];
-    const rows = await this.#tables.switch.select(
-      this.#session,
-      { ...(names && { name: inSteps(names) }), ...(fabrics && { fabric: inSteps(fabrics) }) },
-      { order: { position: 'ASC' } },
-    );
+  async switchesOf(names: readonly string[]): Promise<readonly Switch[]> {
+    if (names.length === 0) return [];
+    const order = { position: 'ASC' } as const;
+    const rows = await this.#tables.switch.select(this.#session, { name: inSteps(names) }, { order });
     return rows.map((row) => this.#toSwitch(row));
+  }
+
+  async ofFabric(fabric: string): Promise<readonly FabricSwitch[]> {
+    const columns = ['name', 'uplinks', 'provisioning', 'park', 'unsavedSince'] as const;
+    const rows = await this.#tables.switch.selectColumns(this.#session, columns, { fabric });
+    return rows.map(({ name, unsavedSince, ...row }) => ({ name, unsavedSince, ...toRoles(row) }));
   }
 
   async findSwitch(name: string): Promise<Switch | null> {
@@ -150,15 +152,25 @@ export class SqlRackStore implements RackStore {
           : new Secret(this.#sealer.open(enablePassword, placeOf(name, 'enable_password'))),
       hostKeyPin: row.hostKeyPin,
       legacyCrypto: row.legacyCrypto,
-      uplinks: row.uplinks as readonly PortId[],
-      provisioning:
-        row.provisioning === 'default-vlan' ? 'default-vlan' : (Number(row.provisioning) as VlanId),
-      park: row.park === 'shut' ? 'shut' : (Number(row.park) as VlanId),
+      ...toRoles(row),
       defaultVlan: row.defaultVlan as VlanId | null,
       unsavedSince: row.unsavedSince,
       version: row.version,
     };
   }
+}
+
+/** What its ports and VLANs are for. */
+function toRoles({
+  uplinks,
+  provisioning,
+  park,
+}: Pick<SwitchRow, 'uplinks' | 'provisioning' | 'park'>): Pick<Switch, 'uplinks' | 'provisioning' | 'park'> {
+  return {
+    uplinks: uplinks as readonly PortId[],
+    provisioning: provisioning === 'default-vlan' ? 'default-vlan' : (Number(provisioning) as VlanId),
+    park: park === 'shut' ? 'shut' : (Number(park) as VlanId),
+  };
 }
 
 function toWire(row: WireRow): Wire {

@@ -9,12 +9,9 @@ import {
   type LabManagementServerOptions,
 } from '../../../lab/management-server/lab-management-server.ts';
 import type { AgentCommands } from '../../../src/api/cloudstack-agent/agent-commands.ts';
-import type {
-  AgentHost,
-  AgentLinkState,
-  AgentLinkStatus,
-} from '../../../src/api/cloudstack-agent/agent-link.ts';
+import type { AgentLinkState, AgentLinkStatus } from '../../../src/api/cloudstack-agent/agent-link.ts';
 import { AgentService } from '../../../src/api/cloudstack-agent/agent-service.ts';
+import type { AgentHost } from '../../../src/api/cloudstack-agent/cloud-hosts.ts';
 import type {
   AgentSettings,
   CloudCredentials,

@@ -66,8 +66,7 @@ describe('what is wanted of a switch', () => {
       ...{ desired: { native: vlan(301), tagged: [], admin: 'up' as const } },
       ...{ observed: null, observedVersion: 0, observedAt: null },
     };
-    const replaced = new Map([[`tor-2 ${te(1)}`, record]]);
-    const { intent } = await wantedOf(temp.storage, second, [te(1)], null, replaced);
+    const { intent } = await wantedOf(temp.storage, second, [te(1)], null, [record]);
     assert.equal(intent.ports.get(te(1))?.native, 301);
     assert.ok(intent.carried.includes(vlan(301)) && !intent.carried.includes(vlan(300)));
   });

@@ -1,19 +1,7 @@
 import { z } from 'zod';
 import { ServiceError } from '../../../kernel/errors/service-error.ts';
-import type { ReconcileReport } from '../../../operations/reconcile/instance-reconciler.ts';
 import { route, type Route } from '../route.ts';
-import { v1 } from './context.ts';
-
-/** What is done by CloudStack's own HTTP API. */
-export interface CloudStackView {
-  /** Null where no API is configured. */
-  readonly reconciler: {
-    readonly last: ReconcileReport | null;
-    round(options: { readonly dryRun: boolean }): Promise<ReconcileReport>;
-  } | null;
-  /** Has the API issue our certificate; null where there is no API, or no link that would use it. */
-  readonly issueCertificate: (() => Promise<object>) | null;
-}
+import { v1, type RouteContext } from './context.ts';
 
 const errorShape = z.object({
   code: z.string(),
@@ -59,8 +47,8 @@ const report = z
 const reconcileMessage = z.strictObject({ dryRun: z.boolean().default(false) });
 
 /** CloudStack's HTTP API, as far as people ask for what is done by it. */
-export function cloudstackRoutes(context: { readonly cloudstack?: CloudStackView }): readonly Route[] {
-  const { reconciler = null, issueCertificate = null } = context.cloudstack ?? {};
+export function cloudstackRoutes({ cloudstack }: Pick<RouteContext, 'cloudstack'>): readonly Route[] {
+  const { reconciler = null, issueCertificate = null } = cloudstack ?? {};
   return [
     route({
       method: 'get',

@@ -15,6 +15,7 @@ import type { PortService } from '../../../operations/ports/port-service.ts';
 import type { PollStatus } from '../../../operations/power/power-poller.ts';
 import type { PowerService } from '../../../operations/power/power-service.ts';
 import type { MachineSight, Queries } from '../../../operations/queries.ts';
+import type { ReconcileReport } from '../../../operations/reconcile/instance-reconciler.ts';
 import type { RestoreMode } from '../../../operations/restore/restore-mode.ts';
 import type { Survey } from '../../../operations/survey/survey.ts';
 import type { Quarantines } from '../../../operations/quarantine/quarantines.ts';
@@ -26,7 +27,6 @@ import { begunAnswer, nothingAnswer, planAnswer } from '../answers.ts';
 import { httpStatus } from '../http-status.ts';
 import type { Reply, Route } from '../route.ts';
 import { machineView, operationView } from '../views.ts';
-import type { CloudStackView } from './cloudstack.ts';
 import { z } from 'zod';
 
 /** What the routes work with. */
@@ -69,6 +69,17 @@ export interface RouteContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
+}
+
+/** What is done by CloudStack's own HTTP API. */
+export interface CloudStackView {
+  /** Null where no API is configured. */
+  readonly reconciler: {
+    readonly last: ReconcileReport | null;
+    round(options: { readonly dryRun: boolean }): Promise<ReconcileReport>;
+  } | null;
+  /** Has the API issue our certificate; null where there is no API, or no link that would use it. */
+  readonly issueCertificate: (() => Promise<object>) | null;
 }
 
 /** What the native engine's provisioning network shows of itself. */
