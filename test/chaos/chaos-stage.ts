@@ -24,6 +24,7 @@ import { freeTcpPort } from '../support/free-port.ts';
 import { MaasClient, type MaasMachine } from '../support/maas-client.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { mutantEnv, type Mutant } from './mutants/mutant.ts';
+import { localPorts, watchCommands, type Told } from './late-commands.ts';
 import { MariadbStageDatabase, SqliteStageDatabase, type StageDatabase } from './stage-database.ts';
 import { Timeline } from './timeline.ts';
 
@@ -66,6 +67,10 @@ interface Member {
   frozen: boolean;
   /** It stood still since it was started: one whose lease ran out meanwhile ends by itself. */
   stoodStill: boolean;
+  /** Its id in the database; null = it has not said so yet. */
+  id: string | null;
+  /** Since the others declared it gone while it stood still, and it went on: ports that it talks to devices from. */
+  late: ReadonlySet<number> | null;
 }
 
 /**
@@ -86,6 +91,8 @@ export class ChaosStage {
   restartPause = 0;
   /** Ends of the service that nobody asked for, in words. */
   readonly deaths: string[] = [];
+  /** What devices were told by instances that went on after others had declared them gone, in words. */
+  readonly lateCommands: string[] = [];
   /** How often the service was killed. */
   kills = 0;
   readonly #crashFile: string;
@@ -110,11 +117,12 @@ export class ChaosStage {
     const pid = (): number | null => opened?.pid ?? null;
     const database =
       store === 'mariadb'
-        ? await MariadbStageDatabase.start()
+        ? await MariadbStageDatabase.start({ shared: instances > 1 })
         : new SqliteStageDatabase(path.join(directory, 'state', 'csbm.sqlite'), pid);
     let proxy: FaultProxy | null = null;
     let opened: ChaosStage | null = null;
     let first: ServiceProcess | null = null;
+    let firstId: string | null = null;
     const balancer = instances > 1 ? await Balancer.start() : null;
     const crashFile = path.join(directory, 'crash-at');
     const stage = await Stage.start({
@@ -126,7 +134,7 @@ export class ChaosStage {
       eraseGrade: 'full',
       pingInterval: 1,
       env: {
-        ...database.env,
+        ...database.env(),
         CSBM_TEST_CRASH_FILE: crashFile,
         ...(balancer && { CSBM_BOOT_PUBLIC_URL: `http://127.0.0.1:${balancer.port}` }),
       },
@@ -137,7 +145,7 @@ export class ChaosStage {
         softOff: '40s',
         powerOff: '2m',
         powerOn: '2m',
-        switchBatch: '4m',
+        switchBatch: instances > 1 ? '12m' : '4m',
       },
       // A silent switch is noticed sooner than in life, not forty times sooner: sessions are real.
       sections: {
@@ -146,9 +154,10 @@ export class ChaosStage {
             Force10: {
               connectTimeout: '5s',
               loginTimeout: '5s',
-              commandTimeout: '4s',
-              saveTimeout: '4s',
-              sessionTimeout: '20s',
+              // As in life, an instance may be silent for longer than its lease without a command to a switch having timed out.
+              ...(instances > 1
+                ? { commandTimeout: '15s', saveTimeout: '15s', sessionTimeout: '40s' }
+                : { commandTimeout: '4s', saveTimeout: '4s', sessionTimeout: '20s' }),
             },
           },
         },
@@ -185,6 +194,9 @@ export class ChaosStage {
         if (options.configFile.includes('/upstream/')) return ServiceProcess.start(options);
         const service = new ServiceProcess(options);
         first = service;
+        service.onLog((line) => {
+          if (line['msg'] === 'csbm is up') firstId = String(line['instance']);
+        });
         await service.up();
         return service;
       },
@@ -200,7 +212,6 @@ export class ChaosStage {
       const members = Array.from({ length: instances }, (_, n): Member => ({
         name: instances === 1 ? 'the service' : `instance ${n + 1}`,
         env: {
-          ...database.env,
           CSBM_TEST_CRASH_FILE: crashFile,
           ...(balancer && {
             CSBM_BOOT_PUBLIC_URL: `http://127.0.0.1:${balancer.port}`,
@@ -211,6 +222,8 @@ export class ChaosStage {
         up: n === 0,
         frozen: false,
         stoodStill: false,
+        id: n === 0 ? firstId : null,
+        late: null,
       }));
       opened = new ChaosStage(stage, crashFile, database, proxy, members, balancer);
       for (const name of opened.machines) {
@@ -257,6 +270,11 @@ export class ChaosStage {
       texts.push(...readFileSync(stage.upstream.keyFile, 'utf8').trim().split(':').slice(2));
     this.secrets = [devicePassword, ...texts];
     this.#watch = new FloorWatch(stage.floor, (line) => this.timeline.tellOnce('floor', line));
+    watchCommands(stage.floor, ({ what, from, changes }) => {
+      const member = changes && members.find(({ late }) => late?.has(from));
+      if (member)
+        this.lateCommands.push(`${member.name} was declared gone while it stood still, and went on: ${what}`);
+    });
   }
 
   /** The service is started anew, changed. What was furnished before was furnished by one that is as it should be. */
@@ -355,17 +373,44 @@ export class ChaosStage {
   }
 
   /** An instance stands still where it is; the returned function lets it go on. */
-  freeze(instance: number): () => void {
+  freeze(instance: number): () => Promise<void> {
     const member = this.#member(instance);
-    const { process } = member;
+    const { process, id } = member;
     this.timeline.tell('kill', `${member.name} stands still`);
     member.frozen = member.stoodStill = true;
     process?.signal('SIGSTOP');
-    return () => {
-      this.timeline.tell('kill', `${member.name} goes on`);
+    return async () => {
+      const gone = process && id && (await this.database.isGone(id));
+      this.timeline.tell('kill', `${member.name} goes on${gone ? ', and is gone for the others' : ''}`);
+      if (gone && member.process === process) member.late = localPorts(process.pid);
       process?.signal('SIGCONT');
       if (member.process === process) member.frozen = false;
     };
+  }
+
+  /**
+   * The instance that tells a device the n-th command from now on stands still before it is answered. Resolves with the function
+   * that lets it go on; null = nothing was told until `over`.
+   */
+  async freezeAt(
+    device: Told['device'],
+    nth: number,
+    over: () => boolean,
+  ): Promise<(() => Promise<void>) | null> {
+    let left = nth;
+    const going: (() => Promise<void>)[] = [];
+    const end = watchCommands(this.floor, (told) => {
+      if (told.device !== device || going.length > 0 || (left -= 1) > 0) return;
+      const instance = this.#members.findIndex(
+        ({ process, frozen }) => process && !frozen && localPorts(process.pid).has(told.from),
+      );
+      if (instance < 0) return;
+      this.timeline.tell('kill', `in the middle of: ${told.what}`);
+      going.push(this.freeze(instance));
+    });
+    while (going.length === 0 && !over()) await delay(10);
+    end();
+    return going[0] ?? null;
   }
 
   #member(instance: number): Member {
@@ -414,6 +459,7 @@ export class ChaosStage {
 
   /** Of every instance. */
   async metrics(): Promise<string> {
+    await until(() => this.up, 'every instance to be up', 60_000);
     const token = readFileSync(this.stage.tokenFile, 'utf8').trim();
     const texts = await Promise.all(
       this.#members.map(async ({ process }) => {
@@ -458,6 +504,7 @@ export class ChaosStage {
     do {
       const how = await member.process!.exited;
       const wasUp = member.up;
+      member.late = null;
       member.up = false;
       if (this.#closing) return;
       this.timeline.tell('service', `${member.name} ended: ${String(how)}`);
@@ -465,6 +512,12 @@ export class ChaosStage {
       this.killAt(null);
       await delay(this.restartPause);
     } while (await this.#start(member));
+  }
+
+  #learnId(member: Member, service: ServiceProcess): void {
+    service.onLog((line) => {
+      if (line['msg'] === 'csbm is up' && member.process === service) member.id = String(line['instance']);
+    });
   }
 
   #ended(member: Member, how: number | string, when: string): void {
@@ -480,9 +533,10 @@ export class ChaosStage {
       const service = new ServiceProcess({
         configFile,
         logFile,
-        env: { ...member.env, ...mutantEnv(this.#mutant) },
+        env: { ...member.env, ...this.database.env(), ...mutantEnv(this.#mutant) },
       });
-      Object.assign(member, { process: service, frozen: false, stoodStill: false });
+      Object.assign(member, { process: service, frozen: false, stoodStill: false, id: null });
+      this.#learnId(member, service);
       this.database.restarted();
       try {
         await service.up();

@@ -19,6 +19,7 @@ import { MaasUser, type UserCall } from './maas-user.ts';
 import {
   drawRun,
   type Ask,
+  type Freeze,
   type InstancePlan,
   type Kill,
   type RunPlan,
@@ -39,6 +40,15 @@ export interface RunResult {
   readonly calls: readonly UserCall[];
   readonly kills: number;
   readonly seconds: number;
+}
+
+/** A fault that was drawn. */
+interface Struck {
+  readonly fault: Fault;
+  readonly kind: FaultKind;
+  readonly machine: string;
+  /** Epoch milliseconds; null = it has not begun. */
+  begun: number | null;
 }
 
 /** From the end of the last fault until nothing moves any more, in milliseconds: a minute, on a floor that lives faster. */
@@ -88,7 +98,7 @@ class Run {
   readonly #violations: string[] = [];
   readonly #instances: CloudInstance[] = [];
   readonly #users: MaasUser[] = [];
-  readonly #faults: { readonly fault: Fault; readonly kind: FaultKind; begun: boolean }[] = [];
+  readonly #faults: Struck[] = [];
   /** Of what the floor's own watcher does not know. */
   readonly #seen: Violation[] = [];
   /** Power commands that its BMC had heard when the run began, by machine. */
@@ -118,6 +128,8 @@ class Run {
     const { kills } = stage;
     stage.timeline = this.#timeline;
     stage.deaths.length = 0;
+    stage.lateCommands.length = 0;
+    stage.database.lateWrites();
     stage.news();
     const reporter = setInterval(() => this.#devices(), 50);
     const { violations } = stage.floor.oracle;
@@ -155,6 +167,7 @@ class Run {
     }
     this.#judgeOracle([...violations, ...this.#seen]);
     for (const death of stage.deaths) this.#wrong(`the service ended by itself ${death}`);
+    for (const late of [...stage.lateCommands, ...stage.database.lateWrites()]) this.#wrong(late);
     if (this.#violations.length > 0) await this.#record();
     return {
       seed: this.#seed,
@@ -192,7 +205,7 @@ class Run {
       const home = this.#stage.machines[plan.machine]!;
       const instance = new CloudInstance(this.#stage, `i-${run}-${n}-VM`, plan.tenant, home, secret, {
         complain: (what) => this.#wrong(what),
-        settled: () => !this.#faults.some(({ kind, begun }) => begun && kind.unsettles),
+        settled: () => !this.#faults.some(({ kind, begun }) => begun !== null && kind.unsettles),
         leftBy: (start, by) => this.#leftBy(start, by),
       });
       this.#instances.push(instance);
@@ -208,7 +221,7 @@ class Run {
         { name, secret, further: plan.further },
         {
           complain: (what) => this.#wrong(what),
-          settled: () => !this.#faults.some(({ kind, begun }) => begun && kind.unsettles),
+          settled: () => !this.#faults.some(({ kind, begun }) => begun !== null && kind.unsettles),
           others: () => this.#users,
         },
       );
@@ -219,7 +232,7 @@ class Run {
     for (const kill of kills) this.#timeline.tell('draw', describeKill(kill));
     const troubles = faults.map(async ({ kind, machine, from, after, lasts, draw }) => {
       const fault = kind.make(draw, { stage: this.#stage, machine: this.#machine(machine) });
-      const entry = { fault, kind, begun: false };
+      const entry: Struck = { fault, kind, machine: this.#machine(machine), begun: null };
       this.#faults.push(entry);
       this.#timeline.tell(
         'draw',
@@ -228,7 +241,7 @@ class Run {
       if (after && !(await this.#asked(after))) return fault.end();
       await delay(from);
       this.#timeline.tell('fault', fault.text);
-      entry.begun = true;
+      entry.begun = Date.now();
       await fault.begin();
       await delay(lasts);
       await fault.end();
@@ -241,12 +254,16 @@ class Run {
       if (kill.at === 'moment') this.#stage.kill(kill.instance);
       else this.#stage.killAt(kill.boundary);
     });
-    const rests = freezes.map(async ({ instance, from, lasts }) => {
-      this.#timeline.tell('draw', `instance ${instance + 1} stands still from ${from} ms for ${lasts} ms`);
+    const rests = freezes.map(async (freeze) => {
+      const { instance, from, lasts, at } = freeze;
+      this.#timeline.tell('draw', describeFreeze(freeze));
       await delay(from);
-      const goOn = this.#stage.freeze(instance);
+      const goOn = at
+        ? await this.#stage.freezeAt(at.device, at.nth, () => this.#lived)
+        : this.#stage.freeze(instance);
+      if (!goOn) return;
       await delay(lasts);
-      goOn();
+      await goOn();
     });
     await Promise.all([...lives, ...uses, ...troubles, ...deaths, ...rests]);
     this.#withoutTrouble();
@@ -326,7 +343,7 @@ class Run {
   async #again(instance: CloudInstance, first: Sent): Promise<void> {
     if (first.answered === null) return;
     const second = await instance.send(first.ask, first.machine, first);
-    const others = this.#faults.some(({ begun }) => begun);
+    const others = this.#faults.some(({ begun }) => begun !== null);
     if (second.answered === null || others || instance.sent.at(-1) !== second) return;
     // What an operation that was in the way says of itself changes while it goes on, and then it is over.
     if (first.outcome === 'refused' && / is running/.test(first.details ?? '')) return;
@@ -349,7 +366,7 @@ class Run {
       (other) => other !== start && other.ask === 'start' && other.outcome !== 'refused',
     );
     const devices = this.#faults.some(
-      ({ kind, begun }) => begun && /^(BMC|switch|power|another)/.test(kind.name),
+      ({ kind, begun }) => begun !== null && /^(BMC|switch|power|another)/.test(kind.name),
     );
     if (strangers || anew || devices) return null;
     const written = this.#installs.findLast(({ machine, at }) => machine === name && at >= start.at);
@@ -479,9 +496,40 @@ class Run {
     );
     await this.#quiet();
     await this.#lift();
+    await this.#undoEdits();
     for (const complaint of await atRest(this.#stage)) this.#wrong(complaint);
     if (!this.#faults.some(({ kind }) => kind.name === 'another admin edits'))
       for (const complaint of await unsavedUnknown(this.#stage)) this.#wrong(complaint);
+  }
+
+  /** Nobody looks at the ports of a machine until something is asked of it: what somebody edited there since, a person has undone. */
+  async #undoEdits(): Promise<void> {
+    const { operations } = (await this.#stage.ask('GET', '/operations')) as {
+      readonly operations: readonly {
+        readonly kind: string;
+        readonly state: string;
+        readonly machineId: string;
+        readonly createdAt: number;
+      }[];
+    };
+    const machines = await machinesNow(this.#stage);
+    for (const { kind, begun, machine } of this.#faults) {
+      const { id } = machines.find(({ hostname }) => hostname === machine)!;
+      const since = operations.some(
+        (one) =>
+          one.machineId === id &&
+          one.createdAt >= (begun ?? 0) &&
+          one.state === 'done' &&
+          ['destroy', 'erase'].includes(one.kind),
+      );
+      if (kind.name !== 'another admin edits' || begun === null || since) continue;
+      this.#timeline.tell(
+        'chaos',
+        `${machine}: nothing was asked of it since somebody edited its ports: it is erased`,
+      );
+      const complaint = await this.#erase(machine);
+      if (complaint !== null) this.#wrong(complaint);
+    }
   }
 
   /** The service must do it now that everything is in order; a computer that is too busy may make it try again. */
@@ -529,6 +577,7 @@ class Run {
 
   /** What was rightly withheld comes back, as a person would bring it back once the cause is gone. */
   async #lift(): Promise<void> {
+    await this.#liftUpstream();
     for (let attempt = 1; attempt <= tries; attempt += 1) {
       const machines = await machinesNow(this.#stage);
       const withheld = machines.filter(({ claim, quarantine }) => quarantine && !claim);
@@ -540,6 +589,30 @@ class Run {
         if (attempt === tries) this.#wrong(complaint);
         else this.#timeline.tell('chaos', complaint);
       }
+    }
+  }
+
+  /** A BMC that is silent for long is so for the upstream MAAS too, which then marks its machine as broken, for a person. */
+  async #liftUpstream(): Promise<void> {
+    if (this.#stage.engine !== 'maas') return;
+    const { admin } = this.#stage.stage.upstream;
+    const { machines } = (await admin.call('GET', '/machines')) as {
+      readonly machines: readonly MachineNow[];
+    };
+    for (const { id, hostname, quarantine } of machines) {
+      if (!quarantine) continue;
+      this.#timeline.tell('chaos', `upstream, ${hostname} is withheld (${quarantine.code}): it is erased`);
+      await admin.call('POST', `/machines/${id}/erase`, {});
+      await until(
+        async () => {
+          const { machine } = (await admin.call('GET', `/machines/${id}`)) as {
+            readonly machine: MachineNow;
+          };
+          return machine.operation === null && machine.quarantine === null;
+        },
+        `the upstream MAAS to have ${hostname} back`,
+        quietWithin,
+      );
     }
   }
 
@@ -698,6 +771,13 @@ function describeUse({ lines, from, further, wish }: UserPlan): string {
     ({ ask, meanwhile, after }) => `${meanwhile ? 'meanwhile ' : ''}${ask} after ${after} ms`,
   );
   return `from ${from} ms${further ? ', with a VLAN more' : ''}: ${told.join('; ')}; in the end ${wish}`;
+}
+
+function describeFreeze({ instance, from, lasts, at }: Freeze): string {
+  const who = at
+    ? `whoever gives a ${at.device === 'switch' ? 'switch' : 'BMC'} the ${at.nth}. command`
+    : `instance ${instance + 1}`;
+  return `${who} from ${from} ms on stands still for ${lasts} ms`;
 }
 
 function describeKill(kill: Kill): string {

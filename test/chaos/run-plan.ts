@@ -74,6 +74,8 @@ export interface Freeze {
   readonly instance: number;
   readonly from: number;
   readonly lasts: number;
+  /** Not this instance at that moment, but whoever gives a device the n-th command from then on; null = the moment. */
+  readonly at: { readonly device: 'switch' | 'power'; readonly nth: number } | null;
 }
 
 /** Everything that one run draws. */
@@ -129,7 +131,9 @@ function drawFreezes(draw: Draw, instances: number): readonly Freeze[] {
       instance: draw.int(0, instances - 1),
       from: draw.int(0, faultsWithin),
       // The lease of the stage is six seconds.
-      lasts: draw.chance(0.5) ? draw.int(100, 3_000) : draw.int(6_000, 12_000),
+      lasts: draw.chance(0.5) ? draw.int(100, 3_000) : draw.int(7_500, 12_000),
+      // Who stands still at any moment is rarely at a device just then, and then there is nothing that it could be late with.
+      at: draw.chance(0.6) ? { device: draw.chance(0.7) ? 'switch' : 'power', nth: draw.int(1, 24) } : null,
     }),
   );
 }

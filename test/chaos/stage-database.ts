@@ -1,14 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection, type Connection } from 'mysql2';
 import { openSqliteHandle, type SqliteHandle } from '../../src/store/sqlite-handle.ts';
 import { MariadbServer } from '../support/mariadb-server.ts';
+import { LateWrites } from './late-writes.ts';
 
 /** What may befall the database of a stage's service. What makes no sense on a kind of database does nothing there. */
 export interface StageDatabase {
   readonly type: 'sqlite' | 'mariadb';
-  /** Where it is, for the service. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Where it is, for the next process of the service. */
+  env(): Readonly<Record<string, string>>;
+  /** Whether others have declared an instance of the service gone; false also where nobody can tell now. */
+  isGone(instance: string): Promise<boolean>;
+  /** What was stored since it was asked last in the name of instances that had been declared gone, in words. */
+  lateWrites(): readonly string[];
   /** Somebody else holds all of it. */
   lock(): Promise<void>;
   unlock(): void;
@@ -29,7 +36,6 @@ export interface StageDatabase {
 
 export class SqliteStageDatabase implements StageDatabase {
   readonly type = 'sqlite';
-  readonly env = {};
   readonly #file: string;
   readonly #pid: () => number | null;
   #holder: SqliteHandle | null = null;
@@ -82,6 +88,18 @@ export class SqliteStageDatabase implements StageDatabase {
     return this.#files().map((file) => readFileSync(file));
   }
 
+  env(): Readonly<Record<string, string>> {
+    return {};
+  }
+
+  async isGone(): Promise<boolean> {
+    return false;
+  }
+
+  lateWrites(): readonly string[] {
+    return [];
+  }
+
   async crash(): Promise<void> {}
   async recover(): Promise<void> {}
   freeze(): void {}
@@ -110,26 +128,64 @@ export class SqliteStageDatabase implements StageDatabase {
 export class MariadbStageDatabase implements StageDatabase {
   readonly type = 'mariadb';
   readonly #server: MariadbServer;
+  /** Everything that is asked of the server, where several instances use it. */
+  readonly #log: string | null;
+  readonly #late = new LateWrites();
+  #logRead = 0;
+  #processes = 0;
   #holder: Connection | null = null;
   #down = false;
 
-  static async start(): Promise<MariadbStageDatabase> {
+  /** @param shared several instances use it: each process has a user of its own, and what they say is written down */
+  static async start({ shared }: { readonly shared: boolean }): Promise<MariadbStageDatabase> {
     const server = await MariadbServer.start();
     await server.ask('CREATE DATABASE csbm');
-    return new MariadbStageDatabase(server);
+    if (!shared) return new MariadbStageDatabase(server, null);
+    const users = Array.from({ length: processUsers }, (_, n) => `${userOf(n)}@localhost`).join();
+    await server.ask(`CREATE USER ${users}; GRANT ALL ON csbm.* TO ${users}`);
+    const log = path.join(server.dataFolder, 'general.log');
+    await server.ask(generalLog(log));
+    return new MariadbStageDatabase(server, log);
   }
 
-  private constructor(server: MariadbServer) {
+  private constructor(server: MariadbServer, log: string | null) {
     this.#server = server;
+    this.#log = log;
   }
 
-  get env(): Readonly<Record<string, string>> {
+  env(): Readonly<Record<string, string>> {
     return {
       CSBM_STORE_TYPE: 'mariadb',
       CSBM_STORE_MARIADB_SOCKET: this.#server.socket,
       CSBM_STORE_MARIADB_DATABASE: 'csbm',
-      CSBM_STORE_MARIADB_USER: 'root',
+      CSBM_STORE_MARIADB_USER: this.#log === null ? 'root' : userOf(this.#processes++),
     };
+  }
+
+  async isGone(instance: string): Promise<boolean> {
+    if (this.#down) return false;
+    const asked = this.#server.ask('SELECT id FROM instance WHERE state = "gone"', 'csbm').then(
+      (rows) => rows.some(({ id }) => id === instance),
+      () => false,
+    );
+    return Promise.race([asked, delay(1_000, false)]);
+  }
+
+  lateWrites(): readonly string[] {
+    if (this.#log === null || !existsSync(this.#log)) return [];
+    const file = openSync(this.#log, 'r');
+    try {
+      const late: string[] = [];
+      const chunk = Buffer.alloc(2 ** 20);
+      for (let length; (length = readSync(file, chunk, 0, chunk.length, this.#logRead)) > 0;) {
+        this.#logRead += length;
+        // Whatever is cut in two here is a value: what matters of a statement is ASCII.
+        late.push(...this.#late.read(chunk.toString('latin1', 0, length)));
+      }
+      return late;
+    } finally {
+      closeSync(file);
+    }
   }
 
   async lock(): Promise<void> {
@@ -157,6 +213,7 @@ export class MariadbStageDatabase implements StageDatabase {
 
   async recover(): Promise<void> {
     await this.#server.begin();
+    if (this.#log !== null) await this.#server.ask(generalLog(this.#log));
     this.#down = false;
   }
 
@@ -194,3 +251,10 @@ export class MariadbStageDatabase implements StageDatabase {
     await this.#server.stop();
   }
 }
+
+/** More than there are processes between two looks at the log. */
+const processUsers = 1_000;
+const userOf = (process: number): string => `process_${process % processUsers}`;
+
+const generalLog = (file: string): string =>
+  `SET GLOBAL general_log_file = '${file}'; SET GLOBAL general_log = ON`;

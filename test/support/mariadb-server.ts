@@ -38,7 +38,7 @@ export class MariadbServer {
           `--datadir=${server.dataFolder}`,
           ...user(),
         ],
-        { env },
+        { env: server.#env },
       );
       await server.begin();
     } catch (error) {
@@ -63,6 +63,11 @@ export class MariadbServer {
     return join(this.#folder, 'data');
   }
 
+  /** A server that starts clears away what looks like temporary tables in its folder for them, also those of another one. */
+  get #env(): NodeJS.ProcessEnv {
+    return { ...env, TMPDIR: this.#folder };
+  }
+
   /** Starts it, or starts it again after an end, and waits until it answers. */
   async begin(): Promise<void> {
     const log = join(this.#folder, 'log');
@@ -81,7 +86,7 @@ export class MariadbServer {
         ...user(),
         ...this.#arguments,
       ],
-      { env, stdio: 'ignore' },
+      { env: this.#env, stdio: 'ignore' },
     );
     this.#process = child;
     await until(

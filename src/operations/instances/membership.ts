@@ -250,11 +250,15 @@ export class Membership {
     this.#see(this.#living.filter(({ id }) => id !== other.id));
   }
 
-  /** Gone, and everything that it had is free. */
+  /** Gone, and everything that it had is free. False = it is so already. */
   async #bury(tx: Tx, id: string, beat: number | null, reason: string, lost = true): Promise<boolean> {
     const there = (await tx.instances.find(id))?.state !== 'gone';
     if (!there) return false;
-    if (!(await tx.instances.end(id, beat, this.#parts.clock.now(), reason))) throw new BeatenSince(id);
+    if (!(await tx.instances.end(id, beat, this.#parts.clock.now(), reason))) {
+      // Whatever its beat is: only another one that has just declared it gone keeps it from being ended.
+      if (beat === null) return false;
+      throw new BeatenSince(id);
+    }
     await tx.leases.releaseAll(id, lost);
     await tx.deviceRequests.deleteOf(id);
     return true;

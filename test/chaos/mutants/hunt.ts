@@ -12,7 +12,7 @@ export interface Hunt {
   readonly seconds: number;
 }
 
-export interface HuntOptions extends Pick<CampaignOptions, 'engine' | 'store' | 'seed'> {
+export interface HuntOptions extends Pick<CampaignOptions, 'engine' | 'store' | 'instances' | 'seed'> {
   /** Runs after which a mutant counts as a survivor. */
   readonly most: number;
 }

@@ -17,7 +17,11 @@ process.stdout.write(
 const hunts = await Promise.all(
   hunted.map((mutant) =>
     lane.run(async (): Promise<Hunt> => {
-      const found = await hunt(mutant, { engine, store, seed, most });
+      const { instances } = mutant;
+      const where = instances
+        ? ({ engine: 'native', store: 'mariadb', instances } as const)
+        : { engine, store };
+      const found = await hunt(mutant, { ...where, seed, most });
       process.stdout.write(
         `${mutant.name}: ${found.caught ? `caught by SEED=${found.caught.seed}` : 'SURVIVED'} after ${found.runs} runs, ${found.seconds.toFixed(0)} s\n`,
       );

@@ -18,6 +18,8 @@ export interface Mutant {
   /** What it does, or leaves undone. */
   readonly does: string;
   readonly edits: readonly Edit[];
+  /** Such a mutant needs several instances of the service on a MariaDB to do harm; default one, on whatever is asked for. */
+  readonly instances?: number;
   /** Only such a run can tell; default every run may. */
   readonly fits?: (plan: RunPlan) => boolean;
 }

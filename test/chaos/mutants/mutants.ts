@@ -14,6 +14,10 @@ const uses =
   (...wanted: readonly UserAsk[]) =>
   ({ users }: RunPlan): boolean =>
     users.some(({ lines }) => lines.some(({ ask }) => wanted.includes(ask)));
+const frozen =
+  (device?: 'switch' | 'power') =>
+  ({ freezes }: RunPlan): boolean =>
+    freezes.some(({ lasts, at }) => lasts > 7_000 && at && (!device || at.device === device));
 /** Each breaks one law, and nothing else. */
 export const mutants: readonly Mutant[] = [
   {
@@ -51,7 +55,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: operations,
-        find: 'if (holder?.quarantine?.fenced && (await isFenced(tx, still.machineId)))',
+        find: 'if (fenced && request.firstDeployment)',
         replace: 'if (holder)',
       },
     ],
@@ -315,6 +319,40 @@ export const mutants: readonly Mutant[] = [
         find: 'const planned = planInterfaces(interfaces, numbers, usable, image.canBond, gateways);',
         replace:
           'const planned = { ...planInterfaces(interfaces, numbers, usable, image.canBond, gateways), tagged: [] };',
+      },
+    ],
+  },
+  {
+    name: 'late in the database',
+    law: '1',
+    does: 'an instance that stood still past its lease neither hears that it is gone nor is kept from storing what it has in hand',
+    instances: 3,
+    fits: frozen(),
+    edits: [
+      {
+        file: 'src/store/dialects/mariadb-transactions',
+        find: 'if (this.#instance !== null) await this.#fence(lease, this.#instance);',
+        replace: '',
+      },
+      // Its first beat would end it within milliseconds.
+      {
+        file: 'src/operations/instances/membership',
+        find: 'if (!(await tx.instances.beat(this.id)))',
+        replace: 'await tx.instances.beat(this.id); if (false)',
+      },
+    ],
+  },
+  {
+    name: 'late at a device',
+    law: '9',
+    does: 'an instance that stood still past its lease goes on at a switch or a BMC, although others have taken its work over',
+    instances: 3,
+    fits: frozen(),
+    edits: [
+      {
+        file: 'src/composition/devices',
+        find: 'mayChange: () => instances.assertCurrent(),',
+        replace: 'mayChange: () => undefined,',
       },
     ],
   },
