@@ -117,6 +117,7 @@ export function createOperations(
     },
     limits: config.survey,
     checks: surroundings,
+    others: () => instances.living.filter(({ id }) => id !== instances.id).map(({ name }) => name),
   });
   const restore: RestoreMode = new RestoreMode({
     storage,

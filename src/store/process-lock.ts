@@ -1,4 +1,5 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { sqliteErrorName } from './dialects/sqlite-errors.ts';
 import { openSqliteHandle, type SqliteEngine } from './sqlite-handle.ts';
@@ -15,7 +16,8 @@ export interface ProcessLock {
  * in the holding process: POSIX drops a process's locks on a file when it closes any descriptor of it.
  * @throws ServiceError `store.locked`, naming the process.
  */
-export function takeProcessLock(file: string, engine: SqliteEngine): ProcessLock {
+export function takeProcessLock(name: string, engine: SqliteEngine): ProcessLock {
+  const file = placeOf(name);
   const pidFile = `${file}.pid`;
   // In WAL mode the lock would lie in a third file; the journal of a transaction that writes nothing is never made.
   const handle = openSqliteHandle(`${file}.lock`, { engine, busyTimeout: 0, journal: 'delete' });
@@ -38,6 +40,19 @@ export function takeProcessLock(file: string, engine: SqliteEngine): ProcessLock
       handle.close();
     },
   };
+}
+
+/** Where a database file is, or will be: of two names of one file both find the same lock. */
+export function placeOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  // Not made yet, perhaps at the end of a link that is there already.
+  const link = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  if (link) return placeOf(resolve(dirname(file), readlinkSync(file)));
+  return join(realpathSync(dirname(file)), basename(file));
 }
 
 function locked(file: string, pidFile: string): ServiceError {

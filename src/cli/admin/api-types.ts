@@ -289,6 +289,8 @@ export interface SurveyView {
   readonly bmcs: number;
   readonly switches: number;
   readonly findings: readonly FindingView[];
+  /** Other instances of the service, whose links, certificates and disks were not looked at. */
+  readonly others: readonly string[];
 }
 
 export interface RestoreView {
@@ -306,7 +308,10 @@ export interface RestoreView {
     readonly holder: string | null;
     readonly differences: readonly { readonly kind: string; readonly what: string }[];
   }[];
-  readonly same: number;
+  /** Of machines that the database does not know. */
+  readonly unknown: readonly { readonly kind: string; readonly what: string }[];
+  /** Null before the devices were read. */
+  readonly same: number | null;
 }
 
 export interface PlanSection {

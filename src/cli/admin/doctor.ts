@@ -58,13 +58,19 @@ async function take(lines: AsyncIterable<unknown>, terminal: Terminal): Promise<
   });
 }
 
-function reportText({ bmcs, findings, switches, took }: SurveyView): string {
+function reportText({ bmcs, findings, others, switches, took }: SurveyView): string {
   const asked =
     bmcs + switches === 0
       ? 'no device was asked'
       : `${bmcs} BMC${bmcs === 1 ? '' : 's'} and ${switches} switch${switches === 1 ? '' : 'es'} were asked in ${(took / 1_000).toFixed(1)} s`;
   const count = findings.length === 0 ? 'nothing was found' : `${findings.length} found`;
-  return [...findings.map(findingText), `${asked}: ${count}`].join('\n');
+  const elsewhere =
+    others.length === 0
+      ? []
+      : [
+          `links, certificates and disks of ${others.join(', ')} were not looked at: ask there too (csbm instance list)`,
+        ];
+  return [...findings.map(findingText), ...elsewhere, `${asked}: ${count}`].join('\n');
 }
 
 /** What and where, since when, what the device said, what to do. */

@@ -54,7 +54,7 @@ function choiceOf(text: string): readonly [string, string] {
   });
 }
 
-function reportText({ machines, pending, same }: RestoreView): string {
+function reportText({ machines, pending, same, unknown }: RestoreView): string {
   if (!pending) return 'the service is at work as usual: no restored database waits to be accepted';
   const compared =
     pending.comparedAt === null ? 'devices not read yet' : `devices read at ${time(pending.comparedAt)!}`;
@@ -66,6 +66,10 @@ function reportText({ machines, pending, same }: RestoreView): string {
     `the database is an older state: ${pending.why}; ${compared}`,
     'nothing is done until csbm restore accept; these machines differ, and are quarantined by that unless you choose otherwise:',
     ...lines,
-    `${same} machine${same === 1 ? ' is' : 's are'} as the database says`,
+    ...(unknown.length > 0
+      ? ['! machines that the database does not know; their ports are left as they are']
+      : []),
+    ...unknown.map(({ what }) => `    ${what}`),
+    ...(same === null ? [] : [`${same} machine${same === 1 ? ' is' : 's are'} as the database says`]),
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { copyFileSync, chmodSync, constants } from 'node:fs';
+import { chmodSync, constants, copyFileSync, existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
@@ -38,6 +38,7 @@ async function backup(terminal: Terminal, name: string, options: BackupOptions):
   const { config } = loadConfig({ path: options.config, env, cwd });
   const file = placed(name, cwd);
   const keyFile = options.withKey === undefined ? null : placed(options.withKey, cwd);
+  if (keyFile !== null) refuseKey(config, keyFile);
   const source = await openSource(config.store);
   try {
     const onProgress = progress(terminal, 'rows written');
@@ -74,25 +75,35 @@ export function placed(name: string, cwd: string): string {
   return isAbsolute(name) ? name : join(cwd, name);
 }
 
-function copyKey(config: Config, to: string): void {
+/** Before anything is written: a backup without the key that was asked for is half of one. */
+function refuseKey(config: Config, to: string): void {
   if (config.secrets.key)
     throw new ServiceError({
       code: 'request.invalid',
       what: 'the key is not in a file, but comes from secrets.key',
       remedy: 'back it up where it is kept',
     });
+  if (existsSync(to)) throw keyExists(to);
+  if (!existsSync(config.secrets.keyFile))
+    throw new ServiceError({
+      code: 'store.secret',
+      what: 'the key file is missing',
+      where: config.secrets.keyFile,
+    });
+}
+
+function copyKey(config: Config, to: string): void {
   try {
     copyFileSync(config.secrets.keyFile, to, constants.COPYFILE_EXCL);
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')
-      throw new ServiceError({
-        code: 'backup.exists',
-        what: 'there is a file of this name already',
-        where: to,
-      });
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') throw keyExists(to);
     throw unwritable(cause, 'the copy of the key file', to);
   }
   chmodSync(to, 0o600);
+}
+
+function keyExists(where: string): ServiceError {
+  return new ServiceError({ code: 'backup.exists', what: 'there is a file of this name already', where });
 }
 
 /** What the file system says to a folder that is not there, may not be written to, or is full; anything else as it is. */

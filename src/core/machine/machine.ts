@@ -23,6 +23,9 @@ export type MachineState =
   | 'failed'
   | 'broken';
 
+/** States in which an operation is changing the machine. */
+export const inTransit: readonly MachineState[] = ['commissioning', 'deploying', 'releasing', 'erasing'];
+
 /** Which state may follow which. `failed` = the last operation failed and was undone; `broken` = a person said so. */
 export const machineTransitions: Readonly<Record<MachineState, readonly MachineState[]>> = {
   new: ['commissioning', 'ready', 'broken'],
@@ -32,7 +35,8 @@ export const machineTransitions: Readonly<Record<MachineState, readonly MachineS
   deployed: ['releasing', 'failed', 'broken'],
   releasing: ['erasing', 'ready', 'failed', 'deployed', 'broken'],
   erasing: ['ready', 'failed', 'broken'],
-  failed: ['commissioning', 'erasing', 'releasing', 'ready', 'broken'],
+  // `deployed`: a Destroy failed before the tenant was gone, and the instance was started again.
+  failed: ['commissioning', 'erasing', 'releasing', 'ready', 'deployed', 'broken'],
   broken: ['commissioning', 'releasing', 'erasing', 'ready', 'failed'],
 };
 

@@ -7,6 +7,9 @@ import type { BootOrder, Evidence, Inventory } from '../../../plugin-api/index.t
 export type BootState =
   'placed' | 'armed' | 'asked' | 'running' | 'done' | 'failed' | 'contested' | 'withdrawn';
 
+/** States of an order under which something may still come. */
+export const ongoing: readonly BootState[] = ['placed', 'armed', 'asked', 'running'];
+
 /** One boot conversation: order, token, progress, result. */
 export interface BootRecord {
   readonly order: BootOrder;

@@ -24,6 +24,8 @@ export interface Restored {
   readonly comparedAt: number | null;
   /** Epoch milliseconds when a person accepted it, or nothing differed; null = nothing may be done yet. */
   readonly acceptedAt: number | null;
+  /** While it is not accepted: what the comparison found of machines that the database does not know. */
+  readonly unknown?: readonly Difference[] | undefined;
 }
 
 /** One thing in which a machine is not, or may not be, as the restored database says. */

@@ -23,7 +23,17 @@ export function isProvablyDead(identity: string): boolean {
   try {
     return startOf(Number(pid)) !== started;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+    // Processes of other users may be hidden in /proc (`hidepid`, `ProtectProc=`, proc(5)); signals still find them.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && !hasProcess(Number(pid));
+  }
+}
+
+/** kill(2) with signal 0: whether there is a process of that number, whoever's. */
+function hasProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

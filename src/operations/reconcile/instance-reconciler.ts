@@ -174,10 +174,8 @@ export class InstanceReconciler {
     });
     const gone = judged.filter(({ streak }) => streak !== null);
     const brake = brakeText(gone.length, held.length, settings.maxPercent);
-    if (!dryRun) {
-      await this.#record(held, sightings, judged);
-      await this.#tellBrake(brake);
-    }
+    const standing = dryRun ? null : await this.#record(held, sightings, judged);
+    if (!dryRun) await this.#tellBrake(brake);
 
     let left = settings.maxPerRound;
     const entries: ReconcileEntry[] = [];
@@ -193,7 +191,9 @@ export class InstanceReconciler {
         action: 'none' as ReconcileEntry['action'],
         operationId: null as string | null,
       };
-      if (streak && streak.rounds < settings.rounds) entry.action = 'counting';
+      // Another instance of the service saw it otherwise meanwhile.
+      const doubted = standing !== null && !standing.has(claim.machineId);
+      if (streak && (streak.rounds < settings.rounds || doubted)) entry.action = 'counting';
       else if (streak && (!settings.destroy || beforeRestore)) {
         entry.action = 'reported';
         if (!dryRun) await this.#tellGone(claim, hostname, name, streak);
@@ -218,7 +218,7 @@ export class InstanceReconciler {
         ({ holder, externalId }) => holder === 'instance' && externalId.startsWith(prefix),
       );
       const names = new Map((await tx.machines.list()).map(({ id, hostname }) => [id, hostname]));
-      const acceptedAt = (await tx.history.read()).restored?.acceptedAt ?? 0;
+      const acceptedAt = (await tx.history.read()).restored?.acceptedAt ?? null;
       const active = new Set((await tx.journal.listActive()).map(({ machineId }) => machineId));
       const gone = await goneByMachine(tx);
       return claims.map((claim) => ({
@@ -226,7 +226,8 @@ export class InstanceReconciler {
         name: claim.externalId.slice(prefix.length),
         hostname: names.get(claim.machineId) ?? claim.machineId,
         busy: active.has(claim.machineId),
-        beforeRestore: claim.since < acceptedAt,
+        // A claim that was adopted with the restore is of its very moment.
+        beforeRestore: acceptedAt !== null && claim.since <= acceptedAt,
         before: gone.get(claim.machineId) ?? null,
       }));
     });
@@ -245,16 +246,19 @@ export class InstanceReconciler {
     return apart ? { ...before, rounds: before.rounds + 1 } : before;
   }
 
-  /** Writes down what this round told: UUIDs, and what it counted. What is not gone, or not judged, begins anew. */
+  /**
+   * Writes down what this round told: UUIDs, and what it counted. What is not gone, or not judged, begins anew. Gives the machines
+   * whose count is as this round counted it.
+   */
   async #record(
     held: readonly Held[],
     sightings: ReadonlyMap<string, Sighting>,
     judged: readonly (Held & { readonly streak: GoneClaim | null })[],
-  ): Promise<void> {
+  ): Promise<ReadonlySet<MachineId>> {
     const { cloud, world } = this.#options;
     const counted = judged.flatMap(({ before, streak }) => (streak ? [{ before, streak }] : []));
     const gone = new Set(counted.map(({ streak }) => streak.machineId));
-    await world.storage.run(async (tx) => {
+    const standing = await world.storage.run(async (tx) => {
       for (const { claim, name } of held) {
         const sighting = sightings.get(name);
         if (claim.instanceUuid === null && sighting && 'uuid' in sighting)
@@ -265,11 +269,14 @@ export class InstanceReconciler {
         ({ machineId, externalId }) => externalId.startsWith(`${cloud}/`) && !gone.has(machineId),
       );
       await tx.claims.forgetGone(over.map(({ machineId }) => machineId));
+      const standing = new Set<MachineId>();
       for (const { before, streak } of counted) {
         // Two instances that count the same round count it once.
-        const now = stored.get(streak.machineId) ?? null;
-        if (streak !== before && countOf(now) === countOf(before)) await tx.claims.putGone(streak);
+        const now = countOf(stored.get(streak.machineId) ?? null);
+        if (streak !== before && now === countOf(before)) await tx.claims.putGone(streak);
+        if (now === countOf(before) || now === countOf(streak)) standing.add(streak.machineId);
       }
+      return standing;
     });
     this.#broken = false;
     const at = world.clock.monotonic();
@@ -280,6 +287,7 @@ export class InstanceReconciler {
         return [streak.machineId, streak === before && known?.count === count ? known : { count, at }];
       }),
     );
+    return standing;
   }
 
   async #takeBack(
@@ -291,9 +299,13 @@ export class InstanceReconciler {
     const { operations, world } = this.#options;
     const since = new Date(streak.since).toISOString();
     try {
-      // Something may have begun there while the cloud was asked.
-      if (await world.storage.run((tx) => tx.journal.active(claim.machineId)))
-        return { action: 'held-back', operationId: null };
+      // Something may have begun there while the cloud was asked, and may have ended again.
+      const { active, held } = await world.storage.run(async (tx) => ({
+        active: await tx.journal.active(claim.machineId),
+        held: await tx.claims.find(claim.machineId),
+      }));
+      const same = held?.externalId === claim.externalId && held.since === claim.since;
+      if (active || !same) return { action: 'held-back', operationId: null };
       const { operation } = await operations.submit({
         kind: 'destroy',
         machineId: claim.machineId,

@@ -1,5 +1,5 @@
 import type { ObservedPort } from '../../../plugin-api/index.ts';
-import type { Machine } from '../../core/machine/machine.ts';
+import { inTransit, type Machine } from '../../core/machine/machine.ts';
 import type { Difference } from '../../core/storage/history-records.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
@@ -8,7 +8,7 @@ import { quarantine } from '../machine-state.ts';
 import type { DeviceReadings } from '../survey/read-devices.ts';
 import type { StoredState } from '../survey/stored-state.ts';
 import type { World } from '../world.ts';
-import { inTransit, portsOf, tenantsIn, type PortPair } from './differences.ts';
+import { portsOf, strangersOf, tenantsIn, type PortPair } from './differences.ts';
 
 /**
  * What becomes of a machine that differs. `quarantine` = it is withheld, its ports stay as they are. `keep` = the database is right.
@@ -90,7 +90,7 @@ async function withhold(tx: Tx, world: Surroundings, { machine, by }: Settling, 
   const fresh = (await tx.machines.find(machine.id))!;
   if (inTransit.includes(fresh.state)) await tx.machines.update({ ...fresh, state: 'failed', clean: null });
   const error = new ServiceError({ code: 'restore.difference', what });
-  await quarantine(tx, world as World, machine.id, error, fresh.quarantine?.fenced ?? false, by);
+  await quarantine(tx, world, machine.id, error, fresh.quarantine?.fenced ?? false, by);
 }
 
 /**
@@ -117,6 +117,23 @@ async function adoptPorts(
       observedVersion: wanted.desiredVersion,
       observedAt: world.clock.now(),
     });
+  }
+}
+
+/** Ports of machines that the database does not know stay as they are, and their VLANs on the uplinks: a tenant may be there. */
+export async function keepStrangers(
+  tx: Tx,
+  { clock }: Pick<World, 'clock'>,
+  stored: StoredState,
+  readings: DeviceReadings,
+): Promise<void> {
+  for (const { place, now } of strangersOf(stored, readings)) {
+    const { tagged, admin } = now;
+    const desired = { native: plainNative(now), tagged, admin };
+    const wanted = await tx.ports.desire({ ...place, machineId: null, purpose: 'tenant', desired });
+    const observed = { ...now, native: desired.native };
+    const reached = { observedVersion: wanted.desiredVersion, observedAt: clock.now() };
+    await tx.ports.observe({ ...place, observed, ...reached });
   }
 }
 

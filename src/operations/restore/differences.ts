@@ -3,16 +3,14 @@ import {
   portSatisfies,
   type ObservedPort,
   type ObservedSwitch,
+  type VlanId,
 } from '../../../plugin-api/index.ts';
-import type { Machine, MachineId, MachineState } from '../../core/machine/machine.ts';
+import { inTransit, type Machine, type MachineId } from '../../core/machine/machine.ts';
 import type { PortRecord } from '../../core/network/port-state.ts';
-import { connectedPorts, type PortPlace, type Switch } from '../../core/rack/wiring.ts';
+import { connectedPorts, describePlace, type PortPlace, type Switch } from '../../core/rack/wiring.ts';
 import type { Difference } from '../../core/storage/history-records.ts';
 import type { DeviceReadings } from '../survey/read-devices.ts';
 import type { StoredState } from '../survey/stored-state.ts';
-
-/** States in which an operation was changing the machine. */
-export const inTransit: readonly MachineState[] = ['commissioning', 'deploying', 'releasing', 'erasing'];
 
 /** A port of a machine as it is stored and as the switch shows it. */
 export interface PortPair {
@@ -58,6 +56,53 @@ export function differencesOf(
     ...journalDifferences(machine, stored, lost),
     ...powerDifferences(machine, stored, readings),
     ...portDifferences(machine, stored, readings, lost),
+  ];
+}
+
+/** A port in VLANs of ours of which the database knows nothing: of a machine that came later than the database. */
+export interface Stranger {
+  readonly place: PortPlace;
+  readonly at: Switch;
+  readonly now: ObservedPort;
+}
+
+export function strangersOf(stored: StoredState, readings: DeviceReadings): readonly Stranger[] {
+  const places = [
+    ...stored.ports,
+    ...stored.machines.flatMap((machine) => connectedPorts(machine, stored.wires)),
+    ...stored.switches.flatMap((at) => at.uplinks.map((port) => ({ switch: at.name, port }))),
+  ];
+  const known = new Set(places.map(describePlace));
+  return stored.switches.flatMap((at) => {
+    const reading = readings.switches.get(at.name);
+    if (!reading || !('seen' in reading)) return [];
+    const { ports, vlans } = reading.seen;
+    return [...ports].flatMap(([port, now]): Stranger[] => {
+      const place = { switch: at.name, port };
+      const ours = tenantsIn(now, at).some((vlan) => vlans.get(vlan as VlanId)?.ours);
+      return ours && !known.has(describePlace(place)) ? [{ place, at, now }] : [];
+    });
+  });
+}
+
+/** What differs of machines that the database does not know. */
+export function unknownDifferences(
+  stored: StoredState,
+  readings: DeviceReadings,
+  lost: ReadonlyMap<MachineId, number> | null,
+): readonly Difference[] {
+  const known = new Set(stored.machines.map(({ id }) => id));
+  return [
+    ...[...(lost ?? [])]
+      .filter(([id]) => !known.has(id))
+      .map(([id, count]) => ({
+        kind: 'history',
+        what: `${count} operation${count === 1 ? '' : 's'} began on the machine ${id}, which the database does not know: enrol it again`,
+      })),
+    ...strangersOf(stored, readings).map(({ place, now }) => ({
+      kind: 'ports',
+      what: `port ${describePlace(place)} is ${describePort(now)}, in VLANs of an instance, and no machine of the database is cabled to it`,
+    })),
   ];
 }
 

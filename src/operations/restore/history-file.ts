@@ -6,7 +6,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { MachineId } from '../../core/machine/machine.ts';
@@ -61,7 +61,7 @@ export class HistoryFile {
     const file = openSync(draft, 'w', 0o600);
     try {
       const lines = [...machines].map(([id, count]) => `${id} ${count}\n`);
-      writeSync(file, `${JSON.stringify({ databaseId, generation, starts })}\n${lines.join('')}`);
+      writeFileSync(file, `${JSON.stringify({ databaseId, generation, starts })}\n${lines.join('')}`);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -70,7 +70,8 @@ export class HistoryFile {
   }
 
   note(id: MachineId, operations: number): void {
-    appendFileSync(this.path, `${id} ${operations}\n`);
+    // On a line of its own, whatever a full disk or a crash left of the one before.
+    appendFileSync(this.path, `\n${id} ${operations}\n`);
   }
 }
 

@@ -12,8 +12,8 @@ import type { Metrics } from '../../kernel/metrics/metrics.ts';
 import type { OperationEvents } from '../operation-events.ts';
 import type { Survey } from '../survey/survey.ts';
 import type { World } from '../world.ts';
-import { settleMachine, type Choice } from './choices.ts';
-import { differencesOf } from './differences.ts';
+import { keepStrangers, settleMachine, type Choice } from './choices.ts';
+import { differencesOf, unknownDifferences } from './differences.ts';
 import type { HistoryFile } from './history-file.ts';
 import { recollect } from './older-state.ts';
 
@@ -40,8 +40,10 @@ export interface RestoreReport {
     readonly holder: string | null;
     readonly differences: readonly Difference[];
   }[];
-  /** How many machines are as the database says. */
-  readonly same: number;
+  /** What was found of machines that the database does not know. */
+  readonly unknown: readonly Difference[];
+  /** How many machines are as the database says; null before the devices were read. */
+  readonly same: number | null;
 }
 
 /** Machines by hostname or id; those that are not named and differ are quarantined. */
@@ -132,7 +134,7 @@ export class RestoreMode {
   async report(): Promise<RestoreReport> {
     return this.#parts.storage.run(async (tx) => {
       const { restored } = await tx.history.read();
-      if (!this.#closed) return { pending: null, machines: [], same: 0 };
+      if (!this.#closed || restored === null) return { pending: null, machines: [], unknown: [], same: 0 };
       const compared = differing(await tx.history.machines());
       const claims = new Map((await tx.claims.list()).map((claim) => [claim.machineId, claim.externalId]));
       const all = await tx.machines.list();
@@ -140,7 +142,9 @@ export class RestoreMode {
         const differences = compared.get(id);
         return differences ? [{ id, hostname, state, holder: claims.get(id) ?? null, differences }] : [];
       });
-      return { pending: restored, machines, same: all.length - machines.length };
+      const { unknown = [], ...pending } = restored;
+      const same = pending.comparedAt === null ? null : all.length - machines.length;
+      return { pending, machines, unknown, same };
     });
   }
 
@@ -187,19 +191,25 @@ export class RestoreMode {
       for (const { kind, what } of differences)
         log.warn({ machine: machine.hostname, kind }, `not as the restored database says: ${what}`);
     }
-    await storage.run(async (tx) => {
+    const unknown = unknownDifferences(stored, readings, this.#lost);
+    for (const { kind, what } of unknown) log.warn({ kind }, `not as the restored database says: ${what}`);
+    const pending = await storage.run(async (tx) => {
       const history = await tx.history.read();
-      if (!isPending(history)) return;
+      if (!isPending(history)) return false;
       const counted = new Map((await tx.history.machines()).map((one) => [one.machineId, one]));
       for (const { id } of stored.machines) {
         const before = counted.get(id) ?? { machineId: id, operations: 0, compared: null };
         await tx.history.putMachine({ ...before, compared: found.get(id) ?? [] });
       }
-      await tx.history.update({ ...history, restored: { ...history.restored!, comparedAt: clock.now() } });
+      const restored = { ...history.restored!, comparedAt: clock.now(), unknown };
+      await tx.history.update({ ...history, restored });
+      return true;
     });
-    if (found.size > 0) {
+    // Another instance was told, or found nothing itself, while this one read.
+    if (!pending) return this.#openAsOthers();
+    if (found.size + unknown.length > 0) {
       log.error(
-        { machines: found.size },
+        { machines: found.size, unknown: unknown.length },
         'differences found: see csbm restore show, then csbm restore accept',
       );
       return;
@@ -208,7 +218,10 @@ export class RestoreMode {
       { machines: stored.machines.length },
       'every machine is as the database says: the service goes on',
     );
-    await this.#accept(new Map(), null, look);
+    await this.#accept(new Map(), null, look).catch((thrown: unknown) => {
+      if (asCodedError(thrown).code !== 'request.not-found') throw thrown;
+      return this.#openAsOthers();
+    });
   }
 
   async #accept(
@@ -242,9 +255,10 @@ export class RestoreMode {
         });
         done.push({ machine, hostname: machine.hostname, ...result });
       }
+      await keepStrangers(tx, { clock }, look.stored, look.readings);
       for (const one of await this.#counted(tx, remembered)) await tx.history.putMachine(one);
       const at = clock.now();
-      const restored = { ...pending.restored!, acceptedAt: at };
+      const restored = { ...pending.restored!, acceptedAt: at, unknown: undefined };
       const generation = Math.max(pending.generation, remembered?.generation ?? 0) + 1;
       const starts = Math.max(pending.starts, remembered?.starts ?? 0) + 1;
       const stored = await tx.history.update({ ...pending, generation, starts, restored });
@@ -289,22 +303,27 @@ export class RestoreMode {
     }
   }
 
+  /** Goes to work where another instance was told to. */
+  async #openAsOthers(): Promise<void> {
+    const { log, storage } = this.#parts;
+    const [history, machines] = await storage.run(
+      async (tx) => [await tx.history.read(), await tx.history.machines()] as const,
+    );
+    if (isPending(history) || !this.#closed) return;
+    this.#remember(history, machines);
+    this.#closed = false;
+    log.warn('restored database accepted at another instance');
+  }
+
   /** Another instance on the same database may be the one that is told. */
   async #watch(): Promise<void> {
-    const { clock, log, lookInterval, storage } = this.#parts;
+    const { clock, log, lookInterval } = this.#parts;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await clock.sleep(lookInterval, signal).catch(() => undefined);
       if (!this.closed) return;
       try {
-        const [history, machines] = await storage.run(
-          async (tx) => [await tx.history.read(), await tx.history.machines()] as const,
-        );
-        if (isPending(history)) continue;
-        this.#remember(history, machines);
-        this.#closed = false;
-        log.warn('restored database accepted at another instance');
-        return;
+        await this.#openAsOthers();
       } catch (thrown) {
         log.warn({ error: asCodedError(thrown).message }, 'not known whether the restore was accepted');
       }

@@ -5,9 +5,10 @@ import {
   type ObservedSwitch,
   type VlanId,
 } from '../../../plugin-api/index.ts';
-import type { Machine } from '../../core/machine/machine.ts';
+import { inTransit, type Machine, type MachineId } from '../../core/machine/machine.ts';
 import { tenantVlans, type PortRecord } from '../../core/network/port-state.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
+import { byPerson } from '../../core/quarantine/quarantine.ts';
 import { finding, type Finding } from './finding.ts';
 import { lateness } from './lateness.ts';
 import type { DeviceReadings } from './read-devices.ts';
@@ -23,13 +24,14 @@ const toldByState = new Set(['switch.unsaved']);
 export function storedFindings(stored: StoredState, timings: Timings, now: number): readonly Finding[] {
   return [
     ...stored.machines.flatMap((machine) => withheld(machine)),
+    ...stored.machines.filter((machine) => isStuck(stored, machine)).map(stuck),
     ...stored.quarantines
       .filter(({ kind }) => kind !== 'machine')
-      .map(({ kind, name, reason, since, count, code }) =>
+      .map(({ kind, name, reason, since, count, code, by }) =>
         finding({
           code: 'device.withheld',
           where: kind === 'bmc' ? `BMC of ${hostnameOf(stored, name)}` : `${kind} ${name}`,
-          what: `in quarantine, met ${count} time${count === 1 ? '' : 's'}: ${reason} [${code}]`,
+          what: `in quarantine${code === byPerson ? ` by ${by}` : ''}, met ${count} time${count === 1 ? '' : 's'}: ${reason} [${code}]`,
           since,
           machineId: stored.machines.find(({ id }) => kind === 'bmc' && id === name)?.id ?? null,
           switch: kind === 'bmc' || kind === 'machine' ? null : name.split(' ')[0]!,
@@ -54,9 +56,17 @@ export function storedFindings(stored: StoredState, timings: Timings, now: numbe
   ];
 }
 
-/** What the devices show besides. */
-export function deviceFindings(stored: StoredState, readings: DeviceReadings): readonly Finding[] {
-  return [...bmcFindings(stored, readings), ...switchFindings(stored, readings)];
+/**
+ * What the devices show besides.
+ * @param stored as it was before they were read
+ * @param moving machines on which an operation ran meanwhile: what it does there is its own business
+ */
+export function deviceFindings(
+  stored: StoredState,
+  readings: DeviceReadings,
+  moving: ReadonlySet<MachineId>,
+): readonly Finding[] {
+  return [...bmcFindings(stored, readings, moving), ...switchFindings(stored, readings, moving)];
 }
 
 function withheld({ id, hostname, quarantine }: Machine): Finding[] {
@@ -71,6 +81,21 @@ function withheld({ id, hostname, quarantine }: Machine): Finding[] {
       machineId: id,
     }),
   ];
+}
+
+/** Its erase could not be begun, say, because the database was away. */
+function isStuck({ active, claims }: StoredState, { id, quarantine, state }: Machine): boolean {
+  if (quarantine || active.has(id)) return false;
+  return inTransit.includes(state) || (state === 'failed' && !claims.has(id));
+}
+
+function stuck({ id, hostname, state }: Machine): Finding {
+  return finding({
+    code: 'machine.stuck',
+    where: hostname,
+    what: `it is ${state}, and no operation runs there`,
+    machineId: id,
+  });
 }
 
 function late(stored: StoredState, active: ActiveOperation, timings: Timings, now: number): Finding[] {
@@ -92,11 +117,11 @@ function late(stored: StoredState, active: ActiveOperation, timings: Timings, no
 /** An alarm tells what happened; what lasts is told by itself, with its own code. */
 function alarms(stored: StoredState, now: number): Finding[] {
   const quarantines = new Set(
-    stored.machines.flatMap(({ quarantine }) => (quarantine ? [quarantine.code] : [])),
+    stored.machines.flatMap(({ id, quarantine }) => (quarantine ? [`${id} ${quarantine.code}`] : [])),
   );
   return stored.alarms
-    .filter(({ at, code, text }) => {
-      if (now - at > day || toldByState.has(code) || quarantines.has(code)) return false;
+    .filter(({ at, code, machineId, text }) => {
+      if (now - at > day || toldByState.has(code) || quarantines.has(`${machineId} ${code}`)) return false;
       // Of a quarantine that was lifted since.
       return !text.includes(' is quarantined: ');
     })
@@ -111,13 +136,16 @@ function alarms(stored: StoredState, now: number): Finding[] {
     );
 }
 
-function bmcFindings(stored: StoredState, { bmcs }: DeviceReadings): Finding[] {
+function bmcFindings(
+  stored: StoredState,
+  { bmcs }: DeviceReadings,
+  moving: ReadonlySet<MachineId>,
+): Finding[] {
   return stored.machines.flatMap((machine) => {
     const reading = bmcs.get(machine.id);
     if (!reading || 'busy' in reading) return [];
     if ('error' in reading) return [unread(machine, reading.error)];
-    // What an operation does there is its own business.
-    if (stored.active.has(machine.id)) return [];
+    if (moving.has(machine.id)) return [];
     const { power } = reading;
     const known = machine.power;
     const told = { code: 'power.unexpected', where: machine.hostname, machineId: machine.id } as const;
@@ -147,7 +175,12 @@ function unread(machine: Machine, error: CodedError): Finding {
   });
 }
 
-function switchFindings(stored: StoredState, { switches }: DeviceReadings): Finding[] {
+function switchFindings(
+  stored: StoredState,
+  { switches }: DeviceReadings,
+  moving: ReadonlySet<MachineId>,
+): Finding[] {
+  const still = stored.ports.filter(({ machineId }) => machineId === null || !moving.has(machineId));
   return stored.switches.flatMap((at) => {
     const reading = switches.get(at.name);
     if (!reading) return [];
@@ -163,14 +196,13 @@ function switchFindings(stored: StoredState, { switches }: DeviceReadings): Find
         }),
       ];
     }
-    const mine = stored.ports.filter((record) => record.switch === at.name);
+    const mine = still.filter((record) => record.switch === at.name);
     const drifted = mine.flatMap((record) => drift(stored, record, reading.seen));
-    return [...drifted, ...uplinkFindings(stored, at, reading.seen)];
+    return [...drifted, ...uplinkFindings(stored, still, at, reading.seen)];
   });
 }
 
 function drift(stored: StoredState, record: PortRecord, seen: ObservedSwitch): Finding[] {
-  if (record.machineId !== null && stored.active.has(record.machineId)) return [];
   const now = seen.ports.get(record.port);
   if (now && portSatisfies(now, record.desired, seen.defaultVlan)) return [];
   const machine = record.machineId === null ? null : hostnameOf(stored, record.machineId);
@@ -190,15 +222,20 @@ function drift(stored: StoredState, record: PortRecord, seen: ObservedSwitch): F
 }
 
 /** VLANs in use on the fabric that an uplink of the switch lacks. */
-function uplinkFindings(stored: StoredState, at: Switch, seen: ObservedSwitch): Finding[] {
+function uplinkFindings(
+  stored: StoredState,
+  still: readonly PortRecord[],
+  at: Switch,
+  seen: ObservedSwitch,
+): Finding[] {
   const fabric = new Map(
     stored.switches.filter((other) => other.fabric === at.fabric).map((other) => [other.name, other]),
   );
   const carried = new Set<VlanId>();
   if (at.provisioning !== 'default-vlan' && stored.ports.some((record) => fabric.has(record.switch)))
     carried.add(at.provisioning);
-  for (const record of stored.ports)
-    if (fabric.has(record.switch) && !(record.machineId !== null && stored.active.has(record.machineId)))
+  for (const record of still)
+    if (fabric.has(record.switch))
       for (const vlan of tenantVlans(record, fabric.get(record.switch))) carried.add(vlan);
   return at.uplinks.flatMap((uplink) => {
     const tagged = seen.ports.get(uplink)?.tagged ?? [];

@@ -31,6 +31,11 @@ export const findingCodes = {
     meaning: 'A machine is in quarantine, or fenced',
     remedy: 'see the reason, mend it, then csbm machine lift MACHINE',
   },
+  'machine.stuck': {
+    meaning: 'A machine is neither ready nor in use, and nothing is done about it',
+    remedy:
+      'see in csbm timeline MACHINE what failed; csbm machine erase MACHINE, or commission, makes it ready again',
+  },
   'device.withheld': {
     meaning: 'A port, a switch or a BMC is in quarantine, and its machines with it',
     remedy: 'see the reason, mend it, then lift the quarantine',

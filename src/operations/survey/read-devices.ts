@@ -138,7 +138,13 @@ async function readSwitch(at: Switch, options: ReadDevicesOptions): Promise<Swit
       clock,
       limits.switchTimeout,
       late,
-      (both) => orAborted(reader.ports(at.name, ports), both),
+      async (both) => {
+        const first = await orAborted(reader.ports(at.name, ports), both);
+        const others = strangersIn(first, at, ports);
+        if (others.length === 0) return first;
+        // Without them it is a reading all the same.
+        return orAborted(reader.ports(at.name, [...ports, ...others]), both).catch(() => first);
+      },
       signal,
     );
     return { seen };
@@ -146,4 +152,11 @@ async function readSwitch(at: Switch, options: ReadDevicesOptions): Promise<Swit
     if (signal?.aborted) throw signal.reason;
     return { error: asCodedError(thrown) };
   }
+}
+
+/** Members of VLANs of ours that are none of the ports asked for, and no uplinks. */
+function strangersIn({ vlans }: ObservedSwitch, at: Switch, asked: readonly PortId[]): readonly PortId[] {
+  const known = new Set<PortId>([...asked, ...at.uplinks]);
+  const members = [...vlans.values()].flatMap((vlan) => (vlan.ours ? (vlan.members ?? []) : []));
+  return [...new Set(members)].filter((port) => !known.has(port));
 }

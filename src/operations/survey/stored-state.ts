@@ -25,6 +25,8 @@ export interface StoredState {
   readonly switches: readonly Switch[];
   readonly wires: readonly Wire[];
   readonly active: ReadonlyMap<MachineId, ActiveOperation>;
+  /** Operations ever begun on each. */
+  readonly begun: ReadonlyMap<MachineId, number>;
   readonly quarantines: readonly QuarantineRecord[];
   /** The newest first. */
   readonly alarms: readonly Alarm[];
@@ -50,8 +52,15 @@ export function readStoredState(storage: Storage): Promise<StoredState> {
       switches: await tx.racks.switches(),
       wires: await tx.racks.wires(),
       active,
+      begun: new Map((await tx.history.machines()).map((one) => [one.machineId, one.operations])),
       quarantines: await tx.quarantines.active(),
       alarms: await tx.alarms.list(recentAlarms),
     };
   });
+}
+
+/** Machines on which an operation ran at some moment from the first state to the second: what was read meanwhile may be its doing. */
+export function movingBetween(first: StoredState, second: StoredState): ReadonlySet<MachineId> {
+  const begun = [...second.begun].filter(([id, count]) => count !== (first.begun.get(id) ?? 0));
+  return new Set([...first.active.keys(), ...second.active.keys(), ...begun.map(([id]) => id)]);
 }

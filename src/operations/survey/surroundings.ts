@@ -216,16 +216,17 @@ export function restoreCheck(
   report: () => Promise<{
     readonly pending: { readonly why: string; readonly at: number } | null;
     readonly machines: readonly object[];
+    readonly unknown: readonly object[];
   }>,
 ): SurroundingsCheck {
   return check('restore.pending', 'the service', async () => {
-    const { machines, pending } = await report();
+    const { machines, pending, unknown } = await report();
     if (!pending) return [];
     return [
       finding({
         code: 'restore.pending',
         where: 'the service',
-        what: `nothing is done, because the database is an older state (${pending.why}); ${machines.length} machines differ`,
+        what: `nothing is done, because the database is an older state (${pending.why}); ${machines.length} machines differ${unknown.length > 0 ? ', and there are machines that it does not know' : ''}`,
         since: pending.at,
       }),
     ];

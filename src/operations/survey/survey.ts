@@ -1,6 +1,7 @@
 import type { Clock } from '../../../plugin-api/index.ts';
 import type { Principal } from '../../core/access/principal.ts';
 import { parseScope } from '../../core/access/scope.ts';
+import { byPerson } from '../../core/quarantine/quarantine.ts';
 import { connectedPorts } from '../../core/rack/wiring.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
@@ -16,7 +17,7 @@ import {
   type ReadingLimits,
   type ReadingProgress,
 } from './read-devices.ts';
-import { readStoredState, type StoredState } from './stored-state.ts';
+import { movingBetween, readStoredState, type StoredState } from './stored-state.ts';
 import type { SurroundingsCheck } from './surroundings.ts';
 
 export interface SurveyReport {
@@ -28,6 +29,8 @@ export interface SurveyReport {
   readonly bmcs: number;
   readonly switches: number;
   readonly findings: readonly Finding[];
+  /** Names of other instances of the service: their links, certificates and disks were not looked at. */
+  readonly others: readonly string[];
 }
 
 export interface SurveyParts {
@@ -38,6 +41,8 @@ export interface SurveyParts {
   readonly limits: ReadingLimits & { readonly checkTimeout: ReadingLimits['bmcTimeout'] };
   /** What is looked at besides machines and switches. */
   readonly checks: readonly SurroundingsCheck[];
+  /** Names of the other instances that live. */
+  readonly others?: () => readonly string[];
 }
 
 export interface SurveyOptions {
@@ -102,9 +107,11 @@ export class Survey {
     const { stored, readings } = quick
       ? { stored: await readStoredState(this.#parts.storage), readings: none }
       : await this.look((progress) => this.#listeners.forEach((listener) => listener(progress)));
+    // Reading takes its time: what began or ended meanwhile is the reason for what was read.
+    const after = quick ? stored : await readStoredState(this.#parts.storage);
     const findings = folded([
-      ...storedFindings(stored, timings, clock.now()),
-      ...deviceFindings(stored, readings),
+      ...storedFindings(after, timings, clock.now()),
+      ...deviceFindings(stored, readings, movingBetween(stored, after)),
       ...(await checked),
     ]);
     return {
@@ -113,6 +120,7 @@ export class Survey {
       bmcs: readings.bmcs.size,
       switches: readings.switches.size,
       findings,
+      others: this.#parts.others?.() ?? [],
     };
   }
 
@@ -145,20 +153,20 @@ export class Survey {
     const findings = report.findings.filter((one) =>
       one.machineId === null ? one.switch !== null && switches.has(one.switch) : ids.has(one.machineId),
     );
-    return { ...report, findings };
+    return { ...report, findings, others: [] };
   }
 }
 
-/** A device that is in quarantine for what it does still: one thing to look at, not two. */
+/** A device that is in quarantine for what it does still: one thing to look at, not two. What a person said of it stands by itself. */
 function folded(findings: readonly Finding[]): readonly Finding[] {
   const subject = ({ where }: Finding): string => where.replace(/ \(.*\)$/, '');
-  const others = findings.filter(({ code }) => code !== 'device.withheld');
-  const withheld = new Map(
-    findings.filter(({ code }) => code === 'device.withheld').map((one) => [subject(one), one]),
-  );
+  const ours = ({ code, what }: Finding): boolean =>
+    code === 'device.withheld' && !what.endsWith(`[${byPerson}]`);
+  const others = findings.filter((one) => !ours(one));
+  const withheld = new Map(findings.filter(ours).map((one) => [subject(one), one]));
   const told = new Set<Finding>();
   const named = others.map((one) => {
-    const why = withheld.get(subject(one));
+    const why = one.code === 'device.withheld' ? undefined : withheld.get(subject(one));
     if (!why) return one;
     told.add(why);
     return { ...one, what: `${one.what}; in quarantine for it, with the machines that depend on it` };

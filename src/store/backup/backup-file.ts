@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { createGunzip, createGzip, type Gzip } from 'node:zlib';
@@ -47,8 +48,8 @@ export interface BackupSummary {
 }
 
 /**
- * A backup: compressed lines of JSON, in which the last one counts and sums up all others. It is written beside its name and
- * renamed once it is whole on the disk; only its owner may read it.
+ * A backup: compressed lines of JSON, in which the last one counts and sums up all others. It is written beside its name, read
+ * back, and renamed once it is whole on the disk: what has the name is a backup. Only its owner may read it.
  */
 export class BackupWriter {
   readonly #file: string;
@@ -56,21 +57,19 @@ export class BackupWriter {
   readonly #hash: Hash = createHash('sha256');
   readonly #counts: Record<string, number> = {};
   readonly #written: Promise<void>;
-  readonly #manifest: BackupManifest;
 
   /** @throws ServiceError `backup.exists` */
-  static async create(file: string, manifest: BackupManifest, overwrite = false): Promise<BackupWriter> {
-    if (!overwrite) await refuseExisting(file);
+  static async create(file: string, manifest: BackupManifest): Promise<BackupWriter> {
+    await refuseExisting(file);
     // Whatever an earlier attempt left is ours to replace.
     await rm(`${file}.part`, { force: true });
-    const writer = new BackupWriter(file, manifest);
+    const writer = new BackupWriter(file);
     await writer.#line(manifest);
     return writer;
   }
 
-  private constructor(file: string, manifest: BackupManifest) {
+  private constructor(file: string) {
     this.#file = file;
-    this.#manifest = manifest;
     const out = createWriteStream(`${file}.part`, { flags: 'wx', mode: 0o600 });
     this.#written = new Promise((resolve, reject) => {
       out.once('close', resolve).once('error', reject);
@@ -85,15 +84,24 @@ export class BackupWriter {
     await this.#line({ table, rows });
   }
 
+  /** @throws ServiceError `backup.exists`, `backup.broken` when it does not read back as it was written */
   async finish(): Promise<BackupSummary> {
     const sha256 = this.#hash.digest('hex');
     this.#gzip.end(`${JSON.stringify({ end: true, counts: this.#counts, sha256 })}\n`);
     await this.#written;
-    const part = await open(`${this.#file}.part`, 'r+');
-    await part.sync();
-    await part.close();
+    await syncToDisk(`${this.#file}.part`);
+    const found = await readBackup(`${this.#file}.part`);
+    if (found.sha256 !== sha256)
+      throw new ServiceError({
+        code: 'backup.broken',
+        what: 'it does not read back as it was written',
+        where: this.#file,
+      });
+    // It may have come meanwhile: a large database takes its time.
+    await refuseExisting(this.#file);
     await rename(`${this.#file}.part`, this.#file);
-    return { manifest: this.#manifest, counts: this.#counts, sha256 };
+    await syncToDisk(dirname(this.#file));
+    return found;
   }
 
   /** After a failure: nothing is left behind. */
@@ -210,6 +218,16 @@ function lineOf(text: string): Line | null {
     return typeof value?.table === 'string' && Array.isArray(value.rows) ? (value as unknown as Line) : null;
   } catch {
     return null;
+  }
+}
+
+/** A file, or the names in a folder. */
+async function syncToDisk(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

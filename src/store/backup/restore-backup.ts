@@ -1,20 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
+  linkSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { DataSource } from 'typeorm';
 import { migrations } from '../../../migrations/index.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
+import { makeFolder } from '../../kernel/files/make-folder.ts';
+import { translateSqliteError } from '../dialects/sqlite-errors.ts';
 import { loadKeyRing, type KeySource } from '../secrets/key-ring.ts';
-import { takeProcessLock } from '../process-lock.ts';
+import { placeOf, takeProcessLock } from '../process-lock.ts';
 import {
   defaultSqliteEngine,
   openSqliteHandle,
@@ -69,21 +73,29 @@ export async function checkBackup(from: string, key: KeySource): Promise<BackupS
  * @throws ServiceError `store.locked` when a service runs, and as {@link checkBackup}
  */
 export async function restoreSqlite(options: RestoreSqliteOptions): Promise<Restoration> {
-  const { engine = defaultSqliteEngine(), file, from, key } = options;
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    return await replace(options);
+  } catch (thrown) {
+    throw translateSqliteError(thrown);
+  }
+}
+
+async function replace(options: RestoreSqliteOptions): Promise<Restoration> {
+  const { engine = defaultSqliteEngine(), from, key } = options;
+  makeFolder(dirname(options.file));
+  const file = placeOf(options.file);
   const lock = takeProcessLock(file, engine);
   const draft = `${file}.restoring`;
   try {
+    giveToOwner(file, [`${file}.lock`]);
     await checkBackup(from, key);
     removeDatabase(draft);
     closeSync(openSync(draft, 'w', 0o600));
     const backup = await fillSqlite(draft, engine, options);
+    refuseOpenLog(draft);
     chmodSync(draft, 0o600);
-    const aside = existsSync(file) ? `${file}.before-restore-${stamp(options.now)}` : null;
-    // The log of a database belongs to it by its name: they move together.
-    if (aside !== null)
-      for (const end of databaseEnds) if (existsSync(file + end)) renameSync(file + end, aside + end);
-    renameSync(draft, file);
+    giveToOwner(file, [draft]);
+    const aside = exchange(draft, file, engine, options.now);
     syncFolderOf(file);
     return { backup, aside };
   } finally {
@@ -93,6 +105,51 @@ export async function restoreSqlite(options: RestoreSqliteOptions): Promise<Rest
 }
 
 const databaseEnds = ['', '-wal', '-shm'] as const;
+
+/** The draft takes the name of the database; gives the name under which that is kept. A crash leaves the one or the other whole. */
+function exchange(draft: string, file: string, engine: SqliteEngine, now: number): string | null {
+  const there = existsSync(file);
+  if (there) foldLog(file, engine);
+  const aside = unusedName(`${file}.before-restore-${stamp(now)}`);
+  if (there) linkOrRename(file, aside);
+  // SQLite takes whatever log has the name of a database for its log, also one that somebody left behind.
+  for (const end of databaseEnds.slice(1)) if (existsSync(file + end)) renameSync(file + end, aside + end);
+  renameSync(draft, file);
+  return there ? aside : null;
+}
+
+/** All that a database knows into its one file. One that is too broken for that is kept as it is, log and all. */
+function foldLog(file: string, engine: SqliteEngine): void {
+  try {
+    openSqliteHandle(file, { engine }).close();
+  } catch {
+    return;
+  }
+}
+
+/** Where the file system has no second names, there is for a moment none. */
+function linkOrRename(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    renameSync(from, to);
+  }
+}
+
+/** Of two restores in one second each keeps what it found. */
+function unusedName(name: string): string {
+  for (let n = 1; ; n += 1) {
+    const candidate = n === 1 ? name : `${name}-${n}`;
+    if (!databaseEnds.some((end) => existsSync(candidate + end))) return candidate;
+  }
+}
+
+/** Where root restores, the service must be able to use what was made: it is for the owner of the old database, else of its folder. */
+function giveToOwner(file: string, made: readonly string[]): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(existsSync(file) ? file : dirname(file));
+  for (const one of made) chownSync(one, uid, gid);
+}
 
 async function fillSqlite(
   file: string,
@@ -141,10 +198,16 @@ async function fillSqlite(
         what: 'what it holds does not fit together',
         where: from,
       });
+    await close(opened.source);
     return backup;
-  } finally {
-    await opened.source?.destroy();
+  } catch (thrown) {
+    await close(opened.source).catch(() => undefined);
+    throw thrown;
   }
+}
+
+async function close(source: DataSource | undefined): Promise<void> {
+  if (source?.isInitialized) await source.destroy();
 }
 
 function prepareInserts(
@@ -211,6 +274,18 @@ function syncFolderOf(file: string): void {
   } finally {
     closeSync(folder);
   }
+}
+
+/** What is still in the log would stay behind when the file gets its name. */
+function refuseOpenLog(file: string): void {
+  if (!existsSync(`${file}-wal`) || statSync(`${file}-wal`).size === 0) return;
+  throw new ServiceError({
+    code: 'store.unavailable',
+    retry: 'operator',
+    what: 'the restored database could not be put into one file',
+    where: file,
+    remedy: 'see that nothing else opens it, and restore again',
+  });
 }
 
 function removeDatabase(file: string): void {

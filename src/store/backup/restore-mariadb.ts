@@ -10,7 +10,7 @@ import {
   type MariadbPlaceOptions,
 } from '../open-mariadb.ts';
 import { readBackup, type BackupManifest } from './backup-file.ts';
-import { migrationTable } from './backup-source.ts';
+import { migrationTable, portionsOf } from './backup-source.ts';
 import { inBackticks, mariadbSource, mariadbTables } from './mariadb-source.ts';
 import {
   checkBackup,
@@ -77,7 +77,8 @@ async function fill(connection: Connection, { from, now, onProgress }: RestoreMa
         columns.set(table, `${inBackticks(table)} (${names.map(inBackticks).join(', ')})`);
     },
     rows: async (table, rows) => {
-      await askMariadb(connection, `INSERT INTO ${columns.get(table)!} VALUES ?`, [rows]);
+      for (const some of portionsOf(rows))
+        await askMariadb(connection, `INSERT INTO ${columns.get(table)!} VALUES ?`, [some]);
       count += rows.length;
       onProgress?.(count, table);
     },

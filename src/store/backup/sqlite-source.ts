@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { translateSqliteError } from '../dialects/sqlite-errors.ts';
-import { openSqliteHandle, type SqliteEngine } from '../sqlite-handle.ts';
+import { openSqliteHandle, type SqliteEngine, type SqliteHandle } from '../sqlite-handle.ts';
 import type { SqlScalar } from './backup-file.ts';
 import { rowsAtOnce, type BackupSource } from './backup-source.ts';
 
@@ -17,15 +17,7 @@ export function sqliteSource(file: string, engine?: SqliteEngine): BackupSource 
       what: 'there is no database',
       where: file,
     });
-  const handle = openSqliteHandle(file, { ...(engine && { engine }), journal: 'keep' });
-  try {
-    handle.exec('BEGIN');
-    // The moment is that of the first reading.
-    handle.prepare('SELECT COUNT(*) AS tables FROM sqlite_master').all();
-  } catch (error) {
-    handle.close();
-    throw translateSqliteError(error);
-  }
+  const handle = opened(file, engine);
   return {
     type: 'sqlite',
     tables: async () => {
@@ -47,7 +39,7 @@ export function sqliteSource(file: string, engine?: SqliteEngine): BackupSource 
         `SELECT rowid AS row_id_of_backup, ${list} FROM ${quoted(table)} WHERE rowid > ? ORDER BY rowid LIMIT ${rowsAtOnce}`,
       );
       for (let last = -1; ;) {
-        const rows = statement.all(last);
+        const rows = translated(() => statement.all(last));
         if (rows.length > 0) yield rows.map((row) => columns.map((column) => row[column] as SqlScalar));
         if (rows.length < rowsAtOnce) return;
         last = Number(rows.at(-1)!['row_id_of_backup']);
@@ -58,6 +50,27 @@ export function sqliteSource(file: string, engine?: SqliteEngine): BackupSource 
       handle.close();
     },
   };
+}
+
+function opened(file: string, engine: SqliteEngine | undefined): SqliteHandle {
+  const handle = translated(() => openSqliteHandle(file, { ...(engine && { engine }), journal: 'keep' }));
+  try {
+    handle.exec('BEGIN');
+    // The moment is that of the first reading.
+    handle.prepare('SELECT COUNT(*) AS tables FROM sqlite_master').all();
+    return handle;
+  } catch (error) {
+    handle.close();
+    throw translateSqliteError(error);
+  }
+}
+
+function translated<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    throw translateSqliteError(thrown);
+  }
 }
 
 export function quoted(name: string): string {

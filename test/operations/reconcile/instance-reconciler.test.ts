@@ -63,6 +63,7 @@ describe('reconcile of expunged instances', () => {
   const reconciler = (
     more: Partial<ReconcileSettings> = {},
     storage: Storage = temp.storage,
+    meanwhile: () => Promise<void> = async () => undefined,
   ): InstanceReconciler =>
     new InstanceReconciler({
       world: {
@@ -83,6 +84,7 @@ describe('reconcile of expunged instances', () => {
         look: async (asked) => {
           looks += 1;
           if (broken) throw broken;
+          await meanwhile();
           return new Map(
             asked.map(({ name, uuid: id }): [string, Sighting] => [
               name,
@@ -400,5 +402,26 @@ describe('reconcile of expunged instances', () => {
     await one.stop();
     assert.ok(submitted.length >= 1);
     assert.ok(submitted.every(({ machineId: id }) => id === ('mach03' as MachineId)));
+  });
+
+  // What another instance of the service had seen in between, that the instance is there, was not looked at any more: its machine was
+  // taken back, and erased. So was that of another instance, to which the machine had gone meanwhile.
+  it('takes nothing back that changed while the cloud was asked', async () => {
+    await hold(2);
+    cloud.set(name(1), gone).set(name(2), gone);
+    let meanwhile = async (): Promise<void> => undefined;
+    const one = reconciler({}, temp.storage, () => meanwhile());
+    await rounds(one, 2);
+    await clock.advance(spacing);
+    meanwhile = () =>
+      temp.storage.run(async (tx) => {
+        await tx.claims.forgetGone([machineId(1)]);
+        await tx.claims.delete(machineId(2), `acme/${name(2)}`);
+        await tx.claims.insert({ ...claim(2), externalId: 'acme/i-2-9-VM', instanceUuid: uuid(9) });
+      });
+    const report = await one.round();
+    assert.deepEqual(submitted, []);
+    assert.equal(entry(report, 1).action, 'counting');
+    assert.equal(entry(report, 2).action, 'held-back');
   });
 });

@@ -109,4 +109,23 @@ describe('backup and restore of a MariaDB database', function () {
       await giveDatabase(other);
     }
   });
+
+  // All rows of a batch went into one statement, which the server refused (`max_allowed_packet`): the backup could not be restored.
+  it('brings back rows that together are larger than one statement may be', async () => {
+    const text = 'user data '.repeat(100_000);
+    await temp.storage.run(async (tx) => {
+      for (let n = 1; n <= 17; n++) {
+        const at = 1_000 + n;
+        await tx.alarms.insert({ id: `al-${n}`, at, code: 'restore.accepted', machineId: null, text });
+      }
+    });
+    const from = await backup('large.csbm-backup');
+    await temp.storage.close();
+    const { counts } = await readBackup(from);
+    assert.equal(counts['alarm'], 17);
+    await restoreMariadb({ from, key: temp.key, now: 2_000, place: place(), stateDir: folder });
+    const storage = await openStorage({ ...place(), key: temp.key, clock });
+    assert.equal((await storage.run((tx) => tx.alarms.list(100))).length, 17);
+    await storage.close();
+  });
 });

@@ -25,7 +25,13 @@ const report = z.object({
       differences: z.array(z.object({ kind: z.string(), what: z.string() })),
     }),
   ),
-  same: z.int(),
+  unknown: z
+    .array(z.object({ kind: z.string(), what: z.string() }))
+    .describe('What was found of machines that the database does not know'),
+  same: z
+    .int()
+    .nullable()
+    .describe('How many machines are as the database says; null before the devices were read'),
 });
 
 const choices = z.strictObject({

@@ -23,7 +23,7 @@ export function surveyRoutes({ survey }: Pick<RouteContext, 'survey'>): readonly
         200: {
           media: 'application/x-ndjson',
           summary:
-            'Lines of JSON: {"progress": {done, of, last}} as it goes on, then {"report": {at, took, bmcs, switches, findings}}, or {"error": ...}',
+            'Lines of JSON: {"progress": {done, of, last}} as it goes on, then {"report": {at, took, bmcs, switches, findings, others}}, or {"error": ...}',
         },
       },
       handle: async ({ principal, query, res }) => {
