@@ -1,6 +1,7 @@
 import { DeviceError, type Inventory, type PhaseProgress } from '../../plugin-api/index.ts';
 import type { Machine } from '../core/machine/machine.ts';
 import { describePlace } from '../core/rack/wiring.ts';
+import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { moveMachine, quarantine, readyAgain } from './machine-state.ts';
@@ -65,19 +66,21 @@ export const commission: StepList = {
       plan: async () => ['machine ready'],
     },
   ],
-  failed: {
-    commit: async (tx, run) => {
-      await moveMachine(tx, run.operation.machineId, 'new');
-    },
-  },
+  failed: { commit: backToNew },
   stuck: {
     commit: async (tx, run, error) => {
-      await moveMachine(tx, run.operation.machineId, 'new');
+      await backToNew(tx, run);
       if (error)
         await quarantine(tx, run.world, run.operation.machineId, error, error.code === 'operation.fenced');
     },
   },
 };
+
+/** What is still to be commissioned; a machine that was refused at the first step stays what it was. */
+async function backToNew(tx: Tx, { operation: { machineId } }: StepRun): Promise<void> {
+  const machine = await tx.machines.find(machineId);
+  if (machine?.state === 'commissioning') await moveMachine(tx, machineId, 'new');
+}
 
 /** First contact with the BMC: credentials, cipher suite, power. */
 function probeBmc(): Step {
@@ -106,7 +109,7 @@ function checkWiring(): Step {
   return {
     name: 'wiring.check',
     kind: 'checkable',
-    pure: true,
+    noIntent: true,
     run: async (run) => {
       const machine = await run.machine();
       if (machine.wiring === 'none') return done('wiring is declared none: its ports are left alone');

@@ -4,6 +4,7 @@ import { ServiceError } from '../kernel/errors/service-error.ts';
 import { endClaim } from './claims.ts';
 import { done, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { isFenced, moveMachine, quarantine } from './machine-state.ts';
+import { orderId } from './steps/engine-phase.ts';
 import { erasePhase } from './steps/erase-phase.ts';
 import { tryOff } from './steps/off-or-fence.ts';
 import { fencePorts, parkWishes, provisioningWishes, settlePorts } from './steps/port-steps.ts';
@@ -49,7 +50,11 @@ export const destroy: StepList<DestroyContext> = {
       await moveMachine(tx, run.operation.machineId, 'failed');
       // The tenant is gone from the network: nobody needs this claim any more, but the disks are not proven clean.
       if (gone) await endTenancy(tx, run);
-      if (gone && error) await quarantine(tx, run.world, run.operation.machineId, error, false);
+      await run.world.boots.withdrawIn(tx, orderId(run, 'erase'));
+      if (gone && error) {
+        const fenced = await isFenced(tx, run.operation.machineId);
+        await quarantine(tx, run.world, run.operation.machineId, error, fenced);
+      }
     },
   },
   stuck: { commit: async () => undefined },
@@ -155,13 +160,21 @@ function finish(): Step<DestroyContext> {
   };
 }
 
-async function endTenancy(tx: Tx, run: Run): Promise<void> {
-  const { machineId } = run.operation;
+/** Nobody holds the machine any more, and nothing counts as installed on it. */
+export async function endTenancy(
+  tx: Tx,
+  {
+    operation: { machineId },
+    world: { clock },
+  }: {
+    readonly operation: Pick<Run['operation'], 'machineId'>;
+    readonly world: Pick<Run['world'], 'clock'>;
+  },
+): Promise<void> {
   const claim = await tx.claims.find(machineId);
-  if (claim) await endClaim(tx, machineId, claim.externalId, run.world.clock.now());
+  if (claim) await endClaim(tx, machineId, claim.externalId, clock.now());
   const deployment = await tx.deployments.current(machineId);
-  if (deployment)
-    await tx.deployments.update({ ...deployment, state: 'ended', endedAt: run.world.clock.now() });
+  if (deployment) await tx.deployments.update({ ...deployment, state: 'ended', endedAt: clock.now() });
 }
 
 function inputOf(run: Run): DestroyInput {

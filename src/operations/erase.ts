@@ -1,5 +1,6 @@
 import { done, type StepList } from './journal/step.ts';
-import { moveMachine, quarantine, readyAgain } from './machine-state.ts';
+import { isFenced, moveMachine, quarantine, readyAgain } from './machine-state.ts';
+import { orderId } from './steps/engine-phase.ts';
 import { erasePhase } from './steps/erase-phase.ts';
 import { provisioningWishes, settlePorts } from './steps/port-steps.ts';
 import { powerOff } from './steps/power-steps.ts';
@@ -33,8 +34,9 @@ export const erase: StepList = {
     commit: async (tx, run, error) => {
       const machine = await tx.machines.find(run.operation.machineId);
       if (machine?.state === 'erasing') await moveMachine(tx, machine.id, 'failed');
-      if (error)
-        await quarantine(tx, run.world, run.operation.machineId, error, machine?.quarantine?.fenced ?? false);
+      await run.world.boots.withdrawIn(tx, orderId(run, 'erase'));
+      const fenced = await isFenced(tx, run.operation.machineId);
+      if (error) await quarantine(tx, run.world, run.operation.machineId, error, fenced);
     },
   },
   stuck: { commit: async () => undefined },

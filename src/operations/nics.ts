@@ -94,7 +94,7 @@ function resolve(
   return {
     name: 'resolve',
     kind: 'checkable',
-    pure: true,
+    noIntent: true,
     run: async (run) => {
       const machine = await run.machine();
       const { network, nicPlan } = await deploymentOf(run);

@@ -12,7 +12,7 @@ import { newSortableId } from '../kernel/ids/ids.ts';
 import { arbitrate, subjectOf, type Contender } from './arbitration.ts';
 import { actsByHolding, endClaim, refuseHidden } from './claims.ts';
 import { commission } from './commission.ts';
-import { destroy, releasedStep } from './destroy.ts';
+import { destroy, endTenancy, releasedStep } from './destroy.ts';
 import { erase } from './erase.ts';
 import type { ExecutionHooks } from './journal/execution.ts';
 import { planOperation, type PlanSection } from './journal/planner.ts';
@@ -616,8 +616,13 @@ export class Operations {
       const still = await heldElsewhere(tx, request);
       if (!still) return;
       const holder = await tx.machines.find(still.machineId);
-      if (holder?.quarantine?.fenced && (await isFenced(tx, still.machineId)))
-        return endClaim(tx, still.machineId, still.externalId, this.#world.clock.now());
+      const fenced = holder?.quarantine?.fenced && (await isFenced(tx, holder.id));
+      // Whoever has run before is refused anywhere else: its disks are there.
+      if (fenced && request.firstDeployment) {
+        await endTenancy(tx, { operation: still, world: this.#world });
+        if (holder.state === 'deployed') await moveMachine(tx, holder.id, 'failed');
+        return;
+      }
       throw new ServiceError({
         code: 'claim.instance-elsewhere',
         what: `${request.externalId} holds ${holder?.hostname ?? still.machineId}, which is not proven free of it`,

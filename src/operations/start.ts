@@ -193,7 +193,7 @@ function resolve(): Step<StartContext> {
   return {
     name: 'resolve',
     kind: 'checkable',
-    pure: true,
+    noIntent: true,
     run: async (run) => {
       const machine = await run.machine();
       const { image, found } = await resolveStart(run.world, machine, inputOf(run));
@@ -327,7 +327,7 @@ function resolveKnown(): Step<StartContext> {
   return {
     name: 'resolve',
     kind: 'checkable',
-    pure: true,
+    noIntent: true,
     run: async (run) => {
       const machine = await run.machine();
       if (machine.quarantine)
@@ -379,7 +379,7 @@ function finish(what: 'installed' | 'running'): Step<StartContext> {
   return {
     name: 'finish',
     kind: 'checkable',
-    pure: true,
+    noIntent: true,
     run: async (run) =>
       done(`${(await run.machine()).hostname}: ${run.context.image} ${what} for ${inputOf(run).externalId}`, {
         commit: async (tx) => {

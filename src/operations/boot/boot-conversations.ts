@@ -10,7 +10,7 @@ import {
   type PhaseProgress,
 } from '../../../plugin-api/index.ts';
 import type { Machine } from '../../core/machine/machine.ts';
-import type { BootRecord, BootState } from '../../core/storage/boot-record.ts';
+import { ongoing, type BootRecord, type BootState } from '../../core/storage/boot-record.ts';
 import type { Storage, Tx } from '../../core/storage/storage.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { EventBus } from '../../kernel/events/event-bus.ts';
@@ -48,9 +48,7 @@ export interface BootConversationsOptions {
 
 /** States in which the agent may work under its token. */
 const atWork: readonly BootState[] = ['asked', 'running'];
-/** States in which an order may be armed (again). */
-const armable: readonly BootState[] = ['placed', 'armed', 'asked', 'running'];
-const open: readonly BootState[] = [...armable, 'contested'];
+const open: readonly BootState[] = [...ongoing, 'contested'];
 
 /** How often a change that met somebody else's is tried again; each round has a winner, and few parties meet on one record. */
 const conflictTries = 8;
@@ -108,7 +106,7 @@ export class BootConversationService implements BootConversations {
     await this.#change(async (tx, changed) => {
       const existing = await tx.boots.find(order.id);
       if (existing?.state === 'done') return;
-      if (existing && armable.includes(existing.state) && isDeepStrictEqual(existing.order, plain)) return;
+      if (existing && ongoing.includes(existing.state) && isDeepStrictEqual(existing.order, plain)) return;
       changed.push(...(await this.#withdrawOlder(tx, plain)));
       const record: BootRecord = {
         order: plain,
@@ -137,9 +135,15 @@ export class BootConversationService implements BootConversations {
 
   async withdraw(orderId: string): Promise<void> {
     await this.#change(async (tx, changed) => {
-      const record = await tx.boots.find(orderId);
-      if (record && open.includes(record.state)) changed.push(await this.#end(tx, record, 'withdrawn', {}));
+      const withdrawn = await this.withdrawIn(tx, orderId);
+      if (withdrawn) changed.push(withdrawn);
     });
+  }
+
+  /** The same in the unit of work in which an operation ends that is not undone: nobody waits for the order any more. */
+  async withdrawIn(tx: Tx, orderId: string): Promise<BootRecord | null> {
+    const record = await tx.boots.find(orderId);
+    return record && open.includes(record.state) ? this.#end(tx, record, 'withdrawn', {}) : null;
   }
 
   /**
@@ -151,7 +155,7 @@ export class BootConversationService implements BootConversations {
     const record = await tx.boots.find(orderId);
     if (!record)
       throw new ServiceError({ code: 'request.not-found', what: `there is no boot order ${orderId}` });
-    if (!armable.includes(record.state)) {
+    if (!ongoing.includes(record.state)) {
       throw new ServiceError({
         code: 'boot.refused',
         what: `boot order ${orderId} is ${record.state}; place it anew`,

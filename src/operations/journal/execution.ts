@@ -9,7 +9,7 @@ import type {
 } from '../../core/storage/journal-records.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
-import { requireMachine } from '../machine-state.ts';
+import { isFenced, quarantine, requireMachine } from '../machine-state.ts';
 import type { World } from '../world.ts';
 import type { Outcome, Step, StepContext, StepList, StepRun, Undo } from './step.ts';
 
@@ -111,13 +111,49 @@ export class Execution {
       // What was left at the last write: wall time may have jumped since, and how long nobody was at work cannot be known.
       const left = this.#operation.timeLeft ?? this.#operation.deadlineAt - this.#world.clock.now();
       this.#deadlineAt = this.#world.clock.monotonic() + left;
-      if (this.#operation.state === 'running') await this.#forward();
-      if (this.#operation.state === 'undoing') await this.#undo();
+      try {
+        if (this.#operation.state === 'running') await this.#forward();
+        if (this.#operation.state === 'undoing') await this.#undo();
+      } catch (thrown) {
+        if (this.#abandon.signal.aborted || isPassing(thrown)) throw thrown;
+        await this.#endRefused(asCodedError(thrown));
+      }
     } catch (thrown) {
       if (!this.#abandon.signal.aborted && asCodedError(thrown).code !== 'operation.lease-lost') throw thrown;
     } finally {
       this.abandon();
     }
+  }
+
+  /**
+   * The domain refused what an outcome or an ending would have changed, and would refuse it again after each restart: the operation
+   * fails by that, and where even this is refused it ends without a change but a quarantine (law 7).
+   */
+  async #endRefused(refused: CodedError): Promise<void> {
+    const { log, clock } = this.#world;
+    const { id, machineId } = this.#operation;
+    log.error({ operation: id, err: refused }, 'a change was refused that should have been possible');
+    let last = refused;
+    try {
+      if (this.#operation.state === 'running') {
+        await this.#turnBack([], null, refused);
+        if (this.#list.onFailure === 'undo') await this.#undo();
+        return;
+      }
+    } catch (thrown) {
+      if (this.#abandon.signal.aborted || isPassing(thrown)) throw thrown;
+      last = asCodedError(thrown);
+    }
+    const ended: OperationRecord = {
+      ...this.#operation,
+      state: 'failed',
+      error: this.#operation.error ?? errorRecord(refused),
+      undoError: errorRecord(last),
+      endedAt: clock.now(),
+    };
+    await this.#writeOperation(ended, async (tx) =>
+      quarantine(tx, this.#world, machineId, last, await isFenced(tx, machineId)),
+    );
   }
 
   // ---- forward ----------------------------------------------------------------------------------------------------
@@ -136,7 +172,7 @@ export class Execution {
           const stop = this.#stopReason();
           if (stop) return this.#turnBack(carries, null, stop);
           attempt += 1;
-          if (step.pure) this.#remember(this.#newRecord(step, 'do', attempt, 'intent'));
+          if (step.noIntent) this.#remember(this.#newRecord(step, 'do', attempt, 'intent'));
           else {
             const refused: CodedError | null = await this.#writeIntent(step, attempt, carries);
             carries = [];
@@ -428,7 +464,7 @@ export class Execution {
     const signals = [this.#abandon.signal, deadline.signal];
     if (step.interruptible) signals.push(this.#cancel.signal);
     this.#world.clock.sleep(left, this.#abandon.signal).then(
-      () => deadline.abort(new Error('deadline')),
+      () => deadline.abort(this.#deadlineError()),
       () => undefined,
     );
     return AbortSignal.any(signals);
@@ -548,6 +584,12 @@ export class Execution {
   #throwIfAbandoned(): void {
     if (this.#abandon.signal.aborted) throw this.#abandon.signal.reason;
   }
+}
+
+/** Whether it may be otherwise after a while, or for another process: the storage is away, or the operation is not ours any more. */
+function isPassing(thrown: unknown): boolean {
+  const { code } = asCodedError(thrown);
+  return code.startsWith('store.') || code === 'operation.lease-lost' || code === 'instance.gone';
 }
 
 /** Writes what finished steps left to write. */

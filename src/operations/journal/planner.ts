@@ -11,8 +11,8 @@ export interface PlanSection {
 }
 
 /**
- * Walks a step list without effect (law 8): pure steps run for real, since they only read and decide; the others tell what
- * they would do with what the pure ones found.
+ * Walks a step list without effect (law 8): steps that only read and decide run for real; the others tell what
+ * they would do with what those found.
  */
 export async function planOperation(
   world: World,
@@ -32,7 +32,7 @@ export async function planOperation(
       progress: () => undefined,
       pause: (time) => world.clock.sleep(time),
     };
-    if (step.pure && !step.plan) {
+    if (step.noIntent && !step.plan) {
       const outcome = await step.run(run);
       context = { ...context, ...(outcome.context as JsonObject | undefined) };
       sections.push({ step: step.name, lines: [outcome.evidence.summary] });

@@ -64,11 +64,12 @@ export interface Step<C extends StepContext = StepContext> {
   /** False = this step is not needed here; it leaves no trace. Decided by the context and the journaled input alone. */
   readonly applies?: (context: C, input: JsonObject) => boolean;
   /**
-   * Pure steps read and decide. They have no intent, for there is nothing that it could be the intent of: a crash has them run
-   * again, and what they found is written with the intent of the next step. So is the outcome of the step before, whose `commit` they
-   * do not see yet; that step is checkable. A plan runs them for real, unless they have a `plan` of their own.
+   * Without an intent, for nobody would have to look whether it was begun: it reads and decides, or sets what is set anew whenever the
+   * operation comes to it. A crash has it run again, and what came of it is written with the intent of the next step. So is the
+   * outcome of the step before, whose `commit` it does not see yet; that step is checkable. A plan runs it for real, unless it has a
+   * `plan` of its own.
    */
-  readonly pure?: boolean;
+  readonly noIntent?: boolean;
   /** May be broken off by cancellation while it runs (waits); others are finished first. */
   readonly interruptible?: boolean;
   /** How often it is tried when the failure says `later` (default 3; 1 for at-most-once). */
@@ -82,7 +83,7 @@ export interface Step<C extends StepContext = StepContext> {
   readonly resolve?: (run: StepRun<C>) => Promise<Outcome<C>>;
   /** The way back, or the written reason why there is none (law 6). */
   readonly undo: Undo<C> | { readonly none: string };
-  /** What it would do, for people (law 8). Absent only for pure steps: running them is their plan then. */
+  /** What it would do, for people (law 8). Absent only for steps that read and decide: running them is their plan then. */
   plan?(run: StepRun<C>): Promise<readonly string[]>;
 }
 

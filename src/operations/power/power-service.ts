@@ -1,6 +1,7 @@
 import {
   CodedError,
   DeviceError,
+  seconds,
   type Bmc,
   type BmcConsole,
   type BmcEvent,
@@ -69,6 +70,8 @@ export class PowerService {
   readonly #polls = new Map<MachineId, AbortController>();
   /** What the store says about power, so that it is only written when it changes. */
   readonly #stored = new Map<MachineId, PowerState>();
+  /** Which boot device a machine was last told, and when by the steady clock; none once it was told to start. */
+  readonly #bootDevices = new Map<MachineId, { readonly device: BootDevice; readonly at: number }>();
   readonly #reachedListeners = new Set<(id: MachineId) => void>();
 
   constructor(parts: PowerServiceParts) {
@@ -145,6 +148,8 @@ export class PowerService {
   /** On or off, confirmed by reading; `commit` writes it down in a unit of work of the caller's. */
   async turned(machine: Machine, wanted: PowerState, signal?: AbortSignal): Promise<Turned> {
     const within = wanted === 'on' ? this.#timings.powerOn : this.#timings.powerOff;
+    // A flag for one boot is used up by it, whatever comes of the command.
+    if (wanted === 'on') this.#bootDevices.delete(machine.id);
     const before = this.#stored.get(machine.id) ?? machine.power?.state;
     const evidence = await this.#noted(
       machine,
@@ -179,14 +184,24 @@ export class PowerService {
     );
   }
 
-  setBootDevice(machine: Machine, device: BootDevice, signal?: AbortSignal): Promise<Evidence> {
-    return this.#noted(
+  async setBootDevice(machine: Machine, device: BootDevice, signal?: AbortSignal): Promise<Evidence> {
+    this.#bootDevices.delete(machine.id);
+    const evidence = await this.#noted(
       machine,
       `boot device ${device}`,
       () =>
         this.#first(machine, () => this.#bmc(machine).setBootDevice(this.#request(machine, device), signal)),
       ({ summary }) => ({ text: summary }),
     );
+    this.#bootDevices.set(machine.id, { device, at: this.#clock.monotonic() });
+    return evidence;
+  }
+
+  /** Sets it again unless it was set just now by this process: a BMC forgets it within a minute, and the boot before used it up. */
+  async ensureBootDevice(machine: Machine, device: BootDevice, signal?: AbortSignal): Promise<void> {
+    const set = this.#bootDevices.get(machine.id);
+    if (set?.device === device && this.#clock.monotonic() - set.at < bootDeviceHolds) return;
+    await this.setBootDevice(machine, device, signal);
   }
 
   planTurn(machine: Machine, action: 'on' | 'off' | 'soft' | 'cycle'): string {
@@ -252,6 +267,7 @@ export class PowerService {
     this.#polls.get(id)?.abort(new Error('another instance is to have the machine'));
     // What it reads and stores from now on is not seen here.
     this.#stored.delete(id);
+    this.#bootDevices.delete(id);
     this.#observations.forget(id);
     const address = this.#openOf.get(id) ?? '';
     this.#openOf.delete(id);
@@ -421,6 +437,9 @@ export class PowerService {
 }
 
 const accepted = { text: 'accepted' } as const;
+
+/** Half of what the specification lets boot flags live (IPMI 2.0, table 28-14, parameter 3). */
+const bootDeviceHolds = seconds(30);
 
 function unsupported(machine: Machine, what: string): Promise<never> {
   return Promise.reject(

@@ -7,6 +7,7 @@ import {
   type PhaseOrder,
   type PhaseProgress,
 } from '../../../plugin-api/index.ts';
+import { ongoing } from '../../core/storage/boot-record.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { done, type Outcome, type Step, type StepContext, type StepRun } from '../journal/step.ts';
 import { describePoint, engineEvent, PhasePoints } from '../timeline/engine-events.ts';
@@ -85,6 +86,7 @@ export function enginePhase<C extends StepContext>(phase: EnginePhase<C>): reado
     bootDevice(`${phase.phase}.boot-device`, 'pxe', whenOurs),
     powerOn<C>(`${phase.phase}.power-on`, {
       applies: whenOurs,
+      from: 'pxe',
       // The token can be had only from here on: armed in the same transaction as the intent of our own power-on.
       prepare: async (tx, run) => {
         await run.world.boots.arm(tx, orderId(run, phase.phase));
@@ -119,7 +121,7 @@ export function enginePhase<C extends StepContext>(phase: EnginePhase<C>): reado
 }
 
 /** Whether the engine drives the machine's power in the phase: journaled when the operation began. */
-function engineDrives(input: JsonObject, phase: DeployPhase): boolean {
+export function engineDrives(input: JsonObject, phase: DeployPhase): boolean {
   const phases = input['enginePhases'];
   return Array.isArray(phases) && phases.includes(phase);
 }
@@ -145,8 +147,9 @@ async function bootAgain(run: StepRun, phase: DeployPhase): Promise<void> {
 async function phaseEnd(run: StepRun, phase: DeployPhase): Promise<PhaseProgress> {
   const { boots, events } = run.world;
   const id = orderId(run, phase);
-  const stop = boots.onChange((change) => {
-    if (change.orderId === id) events.emit('wake', { operationId: run.operation.id });
+  const stop = boots.onChange(({ orderId, state }) => {
+    // How far it is shows at the next look, in time.
+    if (orderId === id && !ongoing.includes(state)) events.emit('wake', { operationId: run.operation.id });
   });
   try {
     return await watchPhase(run, phase);

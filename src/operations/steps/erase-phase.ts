@@ -1,7 +1,9 @@
 import { DeviceError, type EraseGrade } from '../../../plugin-api/index.ts';
+import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { moveMachine } from '../machine-state.ts';
 import type { Step, StepContext } from '../journal/step.ts';
-import { enginePhase, orderId } from './engine-phase.ts';
+import { engineDrives, enginePhase, orderId } from './engine-phase.ts';
+import { offOrFence } from './off-or-fence.ts';
 
 /**
  * The erase of every writable local disk, to the grade in the operation's input. The machine's clean-disk evidence is written
@@ -10,7 +12,7 @@ import { enginePhase, orderId } from './engine-phase.ts';
 export function erasePhase<C extends StepContext>(
   applies: NonNullable<Step<C>['applies']>,
 ): readonly Step<C>[] {
-  return enginePhase<C>({
+  const steps = enginePhase<C>({
     phase: 'erase',
     applies,
     order: async (run) => {
@@ -51,6 +53,33 @@ export function erasePhase<C extends StepContext>(
       };
     },
   });
+  return steps.map((step) => (mayBeOn.includes(step.name) ? endingOff(step) : step));
+}
+
+/** Steps during which the machine may be on by our own word. */
+const mayBeOn: readonly string[] = ['erase.power-on', 'erase.wait'];
+
+/**
+ * Most erases are not undone. A machine that came up otherwise than it should, in the system that was to be erased say, must all the
+ * same not stay on in the provisioning network: off, confirmed, or fenced.
+ */
+function endingOff<C extends StepContext>(step: Step<C>): Step<C> {
+  return {
+    ...step,
+    run: async (run) => {
+      try {
+        return await step.run(run);
+      } catch (thrown) {
+        const undone = run.operation.kind === 'commission';
+        if (undone || engineDrives(run.operation.input, 'erase')) throw thrown;
+        const { signal } = run;
+        // Whoever must leave the machine to another process touches it no more; whose time is up has that of the undo.
+        if (signal.aborted && asCodedError(signal.reason).code !== 'operation.deadline') throw thrown;
+        await offOrFence(signal.aborted ? { ...run, signal: new AbortController().signal } : run);
+        throw thrown;
+      }
+    },
+  };
 }
 
 function gradeOf(value: unknown): Exclude<EraseGrade, 'none'> {

@@ -27,9 +27,11 @@ export function powerOn<C extends StepContext>(
     readonly onSign?: (run: StepRun<C>, tell: () => void) => () => void;
     /** What to do instead with a machine that is on already, without such a sign. */
     readonly whenOn?: (run: StepRun<C>) => Promise<void>;
+    /** The boot device of the step before, which is set again where that was too long ago, or by another process. */
+    readonly from?: BootDevice;
   } = {},
 ): Step<C> {
-  const { sign, onSign, whenOn, ...rest } = more;
+  const { sign, onSign, whenOn, from, ...rest } = more;
   return {
     ...rest,
     name,
@@ -39,6 +41,7 @@ export function powerOn<C extends StepContext>(
       const before = (await sign?.(run)) ?? null;
       if (before !== null) return done(before);
       if (whenOn && (await run.world.power.state(machine, run.signal)) === 'on') await whenOn(run);
+      else if (from) await run.world.power.ensureBootDevice(machine, from, run.signal);
       const told = new AbortController();
       const stop = onSign?.(run, () => told.abort(new Error('the machine reported in')));
       try {
@@ -60,7 +63,7 @@ export function powerOn<C extends StepContext>(
   };
 }
 
-/** The boot device; never trusted to last, so it is set again before each boot (law 3). */
+/** The boot device; never trusted to last, so it is set again before each boot (law 3), and nobody has to know that it was begun. */
 export function bootDevice<C extends StepContext>(
   name: string,
   device: BootDevice,
@@ -70,6 +73,7 @@ export function bootDevice<C extends StepContext>(
     ...(applies && { applies }),
     name,
     kind: 'checkable',
+    noIntent: true,
     run: async (run) => ({
       evidence: await run.world.power.setBootDevice(await run.machine(), device, run.signal),
     }),

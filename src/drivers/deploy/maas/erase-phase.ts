@@ -75,11 +75,16 @@ export async function beginErase(
   const after = await moved(
     parts,
     id,
-    () => api.release(id, [...gradeFields(order.grade), ['comment', `csbm ${order.id}`]], signal),
+    () => api.release(id, [...gradeFields(order.grade), ['comment', commentOf(order.id)]], signal),
     (now) => underWay.includes(now.status) || now.status === status.failedDiskErasing,
     signal,
   );
   await accept(parts, order.id, sent, after);
+}
+
+/** What MAAS's events say of the request. */
+function commentOf(orderId: string): string {
+  return `csbm ${orderId}`;
 }
 
 async function accept(
@@ -103,12 +108,24 @@ function strongest(before: OrderNote['seen'], { status: now }: MaasMachine): Non
 }
 
 /** What MAAS shows of an erase. A machine that was never commissioned ends as New instead of Ready. */
-export function eraseView(parts: PhaseParts, note: OrderNote, machine: MaasMachine): PhaseView {
+export async function eraseView(
+  parts: PhaseParts,
+  orderId: string,
+  note: OrderNote,
+  machine: MaasMachine,
+  signal?: AbortSignal,
+): Promise<PhaseView> {
   const seen = strongest(note.seen, machine);
   const remembered = seen === (note.seen ?? 'nothing') ? {} : { note: { ...note, seen } };
   if (underWay.includes(machine.status)) return { ...running(machine), ...remembered };
   const over = machine.status === status.ready || machine.status === status.new;
   if (over && note.accepted && seen !== 'nothing') {
+    if (await parts.api.eraseBrokenOff(machine.system_id, commentOf(orderId), signal))
+      return failed(
+        machine,
+        'deploy.erase-unproven',
+        'the erase was broken off in MAAS, and the machine released',
+      );
     // MAAS tells that it erased, not how each disk took it.
     const how =
       seen === 'erasing' ? 'MAAS showed the erase' : 'MAAS showed the release only, not the erase itself';

@@ -1,4 +1,5 @@
 import type { BmcTarget, Mac } from '../../../../plugin-api/index.ts';
+import { macOf } from './inventory.ts';
 import type { Fields, MaasClient } from './maas-client.ts';
 import { isGone } from './maas-error.ts';
 import {
@@ -50,7 +51,7 @@ export class MaasApi {
     return this.#client.call({
       method: 'GET',
       path: machinePath(systemId),
-      shape: machineShape,
+      shape: shapeOf(systemId),
       what,
       signal,
     });
@@ -60,7 +61,7 @@ export class MaasApi {
   async machinesByMac(macs: readonly Mac[], signal?: AbortSignal): Promise<readonly MaasMachine[]> {
     const fields = macs.map((mac) => ['mac_address', mac] as const);
     const what = `find a machine by MAC ${macs.join(', ')}`;
-    return this.#client.call({
+    const found = await this.#client.call({
       method: 'GET',
       path: 'machines/',
       fields,
@@ -68,6 +69,8 @@ export class MaasApi {
       what,
       signal,
     });
+    // What is between us and MAAS may have lost the question: then these are all machines, or somebody else's.
+    return found.filter((machine) => machine.interface_set.some((one) => macs.includes(macOf(one)!)));
   }
 
   /** System ids of machines whose BMC has this address. Only an administrator of MAAS may ask. */
@@ -218,6 +221,33 @@ export class MaasApi {
     return events.map(({ created, type, description }) =>
       [created, type, description].filter((part) => part != null && part !== '').join(' '),
     );
+  }
+
+  /**
+   * Whether the erase that was asked for with this comment was broken off: by a user, or because it failed. MAAS shows neither on
+   * a machine that was released since. False where its request is not among the latest events.
+   */
+  async eraseBrokenOff(systemId: string, comment: string, signal?: AbortSignal): Promise<boolean> {
+    const { events } = await this.#client.call({
+      method: 'GET',
+      path: 'events/',
+      op: 'query',
+      fields: [
+        ['id', systemId],
+        ['level', 'DEBUG'],
+        ['limit', 1_000],
+      ],
+      shape: eventsShape,
+      what: `read events of machine ${systemId}`,
+      signal,
+    });
+    // maas/maas, src/provisioningserver/events.py, EVENT_DETAILS: REQUEST_NODE_ERASE_DISK, REQUEST_NODE_ABORT_ERASE_DISK,
+    // REQUEST_NODE_MARK_FAILED and REQUEST_NODE_MARK_FAILED_SYSTEM.
+    const asked = events.findIndex(
+      ({ type, description }) => type === 'User erasing disk' && description?.endsWith(comment),
+    );
+    const endings = /^(User aborting disk erase|(User m|M)arking node failed)$/;
+    return events.slice(0, Math.max(0, asked)).some(({ type }) => endings.test(type ?? ''));
   }
 
   async createBond(systemId: string, fields: Fields, signal?: AbortSignal): Promise<MaasInterface> {
@@ -389,7 +419,7 @@ export class MaasApi {
       path: machinePath(systemId),
       op,
       fields,
-      shape: machineShape,
+      shape: shapeOf(systemId),
       what,
       signal,
     });
@@ -410,6 +440,11 @@ export interface NewMachine {
 function powerAddress({ host, port }: BmcTarget): string {
   if (port === 623) return host;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The machine that was asked for, and no other. */
+function shapeOf(systemId: string) {
+  return machineShape.refine((machine) => machine.system_id === systemId, { path: ['system_id'] });
 }
 
 function machinePath(systemId: string): string {

@@ -190,7 +190,7 @@ class MaasEngine implements DeployEngine {
         ? commissionView(this.#parts, note, machine)
         : note.phase === 'deploy'
           ? await deployView(this.#parts, orderId, note, machine, signal)
-          : eraseView(this.#parts, note, machine);
+          : await eraseView(this.#parts, orderId, note, machine, signal);
     return view.progress.state === 'failed' ? this.#withWarnings(view, machine, signal) : view;
   }
 

@@ -199,7 +199,7 @@ export class IpmiBmc implements Bmc {
     await this.#sendOnOff(progress, signal);
     const repeatAt = clock.monotonic() + settings.repeatAfter;
     // The first looks follow closely: most of what a fast BMC takes would else be our own pause.
-    for (let pause = 0; ; pause = Math.min(settings.pollEvery, pause * 2 || settings.pollEvery / 16)) {
+    for (let pause = 0; ; pause = Math.min(settings.pollEvery, pause * 2 || settings.pollEvery / 128)) {
       if (pause > 0) await clock.sleep(milliseconds(pause), signal);
       if ((await this.#unlessPassing(progress, () => this.#readState(signal))) === wanted)
         return {

@@ -31,6 +31,8 @@ export interface SandboxDisk {
   readonly model?: string;
   readonly readOnly?: boolean;
   readonly removable?: boolean;
+  /** Bytes of a logical sector; default 512. */
+  readonly sectorBytes?: number;
   /** Where /sys/block/NAME points to; default: a local bus. */
   readonly bus?: string;
 }
@@ -93,6 +95,7 @@ export class RamdiskSandbox {
       ro: disk.readOnly ? 1 : 0,
       removable: disk.removable ? 1 : 0,
       'queue/rotational': 0,
+      'queue/logical_block_size': disk.sectorBytes ?? 512,
     };
     for (const [name, value] of Object.entries(facts)) writeFileSync(path.join(real, name), `${value}\n`);
     if (disk.name.startsWith('sd')) {

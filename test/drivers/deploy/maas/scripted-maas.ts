@@ -120,6 +120,10 @@ export class ScriptedMaas {
   rackImages: string[] = ['ubuntu/jammy', 'custom/debian-12'];
   /** Faults by `METHOD path op`, each used once, in their order. */
   readonly faults: { readonly match: RegExp; readonly fault: Fault }[] = [];
+  /** Events of what users asked for, oldest first. */
+  readonly requests: { created: string; type: string; description: string }[] = [];
+  /** Answered for any machine instead of that; null = as it should be. */
+  mistaken: FakeMachine | null = null;
   /** Whether power parameters may be read. */
   admin = true;
   readonly #server: http.Server;
@@ -283,7 +287,10 @@ export class ScriptedMaas {
     if (path === 'events/')
       return ok({
         count: 1,
-        events: [{ created: 'Fri', type: 'Node installation failure', description: 'curtin failed' }],
+        events: [
+          ...(call.query.get('level') === 'DEBUG' ? this.requests.toReversed() : []),
+          { created: 'Fri', type: 'Node installation failure', description: 'curtin failed' },
+        ],
       });
     if (path === 'tags/') {
       this.tags.add(call.form.get('name')!);
@@ -298,13 +305,14 @@ export class ScriptedMaas {
           ? ok(Object.fromEntries(this.machines.map((one) => [one.system_id, one.power_parameters])))
           : { code: 403, body: 'This method is reserved for admin users.' };
       const macs = call.query.getAll('mac_address');
+      if (this.mistaken) return ok([this.#shown(this.mistaken)]);
       return ok(
         this.machines
           .filter((one) => one.interface_set.some(({ mac_address: mac }) => macs.includes(mac)))
           .map((one) => this.#shown(one)),
       );
     }
-    const machine = this.machines.find(({ system_id: id }) => id === part[1]);
+    const machine = this.mistaken ?? this.machines.find(({ system_id: id }) => id === part[1]);
     if (!machine) return { code: 404, body: 'No Machine matches the given query.' };
     if (part[0] === 'nodes') return this.#interface(call, machine, part[3] ?? '');
     if (method === 'PUT') {
@@ -356,17 +364,24 @@ export class ScriptedMaas {
         if (!is(6, 8, 9, 10, 11, 13, 15))
           return conflict(`Machine cannot be released in its current state ('${name}').`);
         machine.release = Object.fromEntries(form);
-        if (form.get('erase') === 'true') machine.status = status.diskErasing;
-        else this.released(machine);
+        if (form.get('erase') === 'true') {
+          this.#requested('User erasing disk', form.get('comment'));
+          machine.status = status.diskErasing;
+        } else this.released(machine);
         break;
       case 'abort':
         if (!is(1, 9, 14, 21)) return conflict(`Cannot abort in current state: node x is in state ${name}.`);
+        if (is(14)) this.#requested('User aborting disk erase', form.get('comment'));
         machine.status = is(1) ? status.new : is(9) ? status.allocated : status.failedDiskErasing;
         break;
       default:
         return { code: 400, body: `Unrecognised signature: method=POST op=${op}` };
     }
     return ok(this.#shown(machine));
+  }
+
+  #requested(type: string, comment: string | null): void {
+    this.requests.push({ created: 'Fri', type, description: `(csbm)${comment ? ` - ${comment}` : ''}` });
   }
 
   /** The end of a release. */

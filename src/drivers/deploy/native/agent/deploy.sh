@@ -110,6 +110,7 @@ deploy() {
   [ "$sum" = "$want" ] || spoiled "$disk" checksum "expected $want, got $sum"
   [ ! -e "$CSBM_RUN/unpack.failed" ] || spoiled "$disk" write "the image could not be unpacked: $(grep -m 1 . "$CSBM_RUN/unpack.said")"
   [ "$written" = "$raw" ] || spoiled "$disk" write "$written bytes were written, but the image has $raw"
+  sectors_fit "$disk" || spoiled "$disk" no-disk "the image is made for other sectors than those of $disk, which has sectors of $(sector_bytes "$disk") bytes"
 
   if [ -n "$label" ]; then
     activity 'writing the first-boot data'

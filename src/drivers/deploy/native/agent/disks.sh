@@ -41,6 +41,13 @@ disk_bytes() {
   echo $((${size:-0} * 512))
 }
 
+# Bytes of a logical sector: partition tables count in these.
+sector_bytes() {
+  local bytes
+  bytes=$(sys_text "$CSBM_SYS/block/$1/queue/logical_block_size")
+  echo "${bytes:-512}"
+}
+
 disk_serial() {
   local entry file serial
   entry=$CSBM_SYS/block/$1

@@ -17,11 +17,11 @@ fetch_first_boot() { # fetch_first_boot "NAME URL LINE-FEED ..."
   [ $# = 0 ] || get "$@" || failed fetch "the first-boot files could not be had: $(tail -n 1 "$LOG")"
 }
 
-make_seed() { # make_seed LABEL
+make_seed() { # make_seed LABEL SECTOR-BYTES
   local file
   seed=$CSBM_RUN/seed.img
   dd if=/dev/zero of="$seed" bs=1M count=4 2>/dev/null
-  mkfs.vfat -n "$1" "$seed" >>"$LOG" 2>&1 || return 1
+  mkfs.vfat -S "$2" -n "$1" "$seed" >>"$LOG" 2>&1 || return 1
   set --
   while read -r file _; do set -- "$@" "$CSBM_RUN/first-boot/$file"; done <"$CSBM_RUN/first-boot.list"
   # Without a configuration of its own mtools checks the geometry of floppies.
@@ -32,8 +32,23 @@ byte_text() { # byte_text NAME FROM BYTES
   dd if="$(device "$1")" bs=1 skip="$2" count="$3" 2>/dev/null
 }
 
-has_gpt() { # has_gpt NAME
-  [ "$(byte_text "$1" 512 8)" = 'EFI PART' ]
+has_gpt() { # has_gpt NAME: in the second sector
+  [ "$(byte_text "$1" "$(sector_bytes "$1")" 8)" = 'EFI PART' ]
+}
+
+has_mbr() { # has_mbr NAME: also a GPT has one in front
+  [ "$(byte_text "$1" 510 2 | hexdump -v -e '1/1 "%02x"')" = 55aa ]
+}
+
+# sectors_fit NAME: whether the partition table there counts in the sectors that the disk has. An MBR does not tell its own: it is taken
+# for one of 512 bytes, as they all are.
+sectors_fit() {
+  has_gpt "$1" && return
+  if [ "$(sector_bytes "$1")" = 512 ]; then
+    [ "$(byte_text "$1" 4096 8)" != 'EFI PART' ]
+  else
+    ! has_mbr "$1"
+  fi
 }
 
 # The backup GPT lies where the image ended; it belongs to the end of the disk. In one call with what else is to be changed:
@@ -47,14 +62,15 @@ change_gpt() {
 
 # write_first_boot NAME LABEL: the partition begins on a whole MiB, and is the last one.
 write_first_boot() {
-  local disk start
-  make_seed "$2" || spoiled "$1" write "the first-boot files do not fit into $SEED_BYTES bytes"
+  local disk start sector
+  sector=$(sector_bytes "$1")
+  make_seed "$2" "$sector" || spoiled "$1" write "the first-boot files do not fit into $SEED_BYTES bytes"
   disk=$(device "$1")
   start=$((($(disk_bytes "$1") / MIB - 1 - SEED_BYTES / MIB) * MIB))
   if has_gpt "$1"; then
-    change_gpt "$1" -n "0:$((start / 512)):$(((start + SEED_BYTES) / 512 - 1))" -t 0:0700 -c "0:$2" ||
+    change_gpt "$1" -n "0:$((start / sector)):$(((start + SEED_BYTES) / sector - 1))" -t 0:0700 -c "0:$2" ||
       spoiled "$1" write "no partition for first-boot data could be made at the end of $1: $(tail -n 1 "$LOG")"
-  elif [ "$(byte_text "$1" 510 2 | hexdump -v -e '1/1 "%02x"')" = 55aa ]; then
+  elif has_mbr "$1"; then
     echo "$((start / 512)),$((SEED_BYTES / 512)),c" | sfdisk -q --append --no-reread --no-tell-kernel "$disk" >>"$LOG" 2>&1 ||
       spoiled "$1" write "no partition for first-boot data could be made at the end of $1"
   else

@@ -34,8 +34,9 @@ secure_erase() {
       nvme format "$disk" --ses=1 --force >>"$LOG" 2>&1 && echo nvme-format-ses1
       ;;
     ata)
-      # The disk asks for a password before it may be erased, and forgets it with the data.
-      hdparm --user-master u --security-set-pass csbm "$disk" >>"$LOG" 2>&1 || return 1
+      # The disk asks for a password before it may be erased, and forgets it with the data. One whose erase was cut is locked with
+      # it, and takes no other: all that helps is to erase it.
+      hdparm --user-master u --security-set-pass csbm "$disk" >>"$LOG" 2>&1
       if hdparm --user-master u --security-erase csbm "$disk" >>"$LOG" 2>&1; then
         echo ata-security-erase
       else
