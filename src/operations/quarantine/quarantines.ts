@@ -141,8 +141,11 @@ export class Quarantines {
     }
     if (kind === 'switch') {
       authorise(by, 'rack.write');
-      const at = await this.#parts.world.storage.run((tx) => tx.racks.findSwitch(text));
-      if (at) return { subject: { kind, name: at.name }, label: `switch ${at.name}`, machine: null };
+      const subject = { kind, name: text };
+      const known = await this.#parts.world.storage.run(
+        async (tx) => (await tx.racks.findSwitch(text)) !== null || (await isRecorded(tx, subject)),
+      );
+      if (known) return { subject, label: `switch ${text}`, machine: null };
       throw new ServiceError({
         code: 'request.not-found',
         what: `there is no switch "${text}" in the rack config`,
@@ -164,6 +167,8 @@ export class Quarantines {
       const type = at && switchTypes.get(at.type);
       if (!type) {
         if (by && !parseScope(by.scope).whole) authorise(by, 'rack.write');
+        const subject = { kind: 'port', name: text.trim() } as const;
+        if (await isRecorded(tx, subject)) return { subject, label: `port ${subject.name}`, machine: null };
         throw new ServiceError({
           code: 'request.not-found',
           what: `there is no switch "${place.switch}" in the rack config`,
@@ -176,6 +181,11 @@ export class Quarantines {
       return { subject, label: `port ${subject.name}`, machine };
     });
   }
+}
+
+/** What left the rack config may still be withheld, and must be possible to lift: it may come back. */
+async function isRecorded(tx: Tx, subject: Subject): Promise<boolean> {
+  return (await tx.quarantines.ofSubject(subject)).length > 0;
 }
 
 /** Names of the switches and ports that machines are cabled to. */
