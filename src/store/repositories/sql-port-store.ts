@@ -108,7 +108,8 @@ export class SqlPortStore implements PortStore {
     const place = { switch: record.switch, port: record.port };
     const before = await this.#tables.portState.find(this.#session, place, { lock: true });
     if (!before) return;
-    const newer = (record.observedAt ?? 0) >= (before.observedAt ?? 0);
+    const ahead = (before.observedAt ?? 0) - (record.observedAt ?? 0);
+    const newer = ahead <= 0 || ahead > setBack;
     await this.#tables.portState.update(
       this.#session,
       {
@@ -129,6 +130,9 @@ export class SqlPortStore implements PortStore {
     return (await this.#tables.portState.select(this.#session, where, { order })).map(toRecord);
   }
 }
+
+/** Milliseconds. Readings that overtake each other are never so far apart: then the clock was set back. */
+const setBack = 60_000;
 
 function toRecord(row: PortStateRow): PortRecord {
   return { ...row, port: row.port as PortId, machineId: row.machineId as MachineId | null };
