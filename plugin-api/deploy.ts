@@ -182,6 +182,11 @@ export interface DeployEngine {
   images(): Promise<readonly EngineImage[]>;
   /** What stands against installing an image of this name now, in words: its file is gone, say. Null or absent = nothing known. */
   imageFault?(name: string): Promise<string | null>;
+  /**
+   * Asked before a first deployment touches anything of a machine. Absent = nobody but us can have it there.
+   * @throws DeviceError where somebody else has it, or it is in no state to be deployed
+   */
+  refuseTaken?(machine: Pick<PhaseOrder, 'hostname' | 'macs'>, signal?: AbortSignal): Promise<void>;
   /** The engine calls that `begin` would make, for a plan (law 8). */
   plan(order: PhaseOrder): Promise<readonly string[]>;
   /** Places the order; idempotent by `order.id`. */

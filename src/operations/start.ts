@@ -196,7 +196,7 @@ function resolve(): Step<StartContext> {
     noIntent: true,
     run: async (run) => {
       const machine = await run.machine();
-      const { image, found } = await resolveStart(run.world, machine, inputOf(run));
+      const { image, found } = await resolveStart(run.world, machine, inputOf(run), run.signal);
       return done(
         `image ${image.name}; ${describeLink(found.planned.plan)}; ${describeVlans(found)} on ` +
           (found.used.length > 0 ? found.used.map(describePlace).join(' and ') : 'no managed port'),
@@ -215,9 +215,14 @@ export async function resolveStart(
   world: World,
   machine: Machine,
   order: Pick<StartOrder, 'holder' | 'template' | 'nics'>,
+  signal?: AbortSignal,
 ): Promise<{ readonly image: EngineImage; readonly found: ResolvedNetwork }> {
   const image = mapTemplate(order.template, await world.engine(machine.engine).images());
   await refuseSpoilt(world, machine, image.name);
+  // Whoever has taken it over there, behind our back, must not have it switched off and moved to another network.
+  const { hostname, nics } = machine;
+  const macs = nics.map(({ mac }) => mac);
+  await world.engine(machine.engine).refuseTaken?.({ hostname, macs }, signal);
   const found =
     order.holder === 'user'
       ? await interfaceNetwork(world, machine, image)

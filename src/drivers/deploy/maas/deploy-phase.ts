@@ -84,16 +84,25 @@ export async function allocated(
   const wanted = note.phase === 'erase' ? 'erased' : 'deployed';
   const me = await api.username(signal);
   const isOurs = (now: MaasMachine): boolean => now.status === status.allocated && now.owner === me;
+  refuseTaken(parts, machine, me, wanted);
   if (isOurs(machine)) return note;
-  if (machine.status !== status.ready) {
-    const taken = machine.owner != null && machine.owner !== me;
-    throw refuse(parts, machine, taken ? 'maas.machine-taken' : 'maas.state', wanted);
-  }
   const held = await writeNote(host.notes, orderId, { ...note, fromReady: true });
   const id = machine.system_id;
   const now = await moved(parts, id, () => api.allocate(id, `csbm ${orderId}`, signal), isOurs, signal);
   if (now.system_id !== id || !isOurs(now)) throw refuse(parts, now, 'maas.machine-taken', wanted);
   return held;
+}
+
+/** Free are the machines that are Ready, or Allocated to us. @throws MaasError `maas.machine-taken`, `maas.state` */
+export function refuseTaken(
+  parts: PhaseParts,
+  machine: MaasMachine,
+  me: string,
+  wanted: 'deployed' | 'erased',
+): void {
+  const ours = machine.owner === me;
+  if (machine.status === status.ready || (machine.status === status.allocated && ours)) return;
+  throw refuse(parts, machine, machine.owner != null && !ours ? 'maas.machine-taken' : 'maas.state', wanted);
 }
 
 /** MAAS installs to its boot disk; an enrolment that names another one must not be passed over. */

@@ -6,7 +6,7 @@ import {
   type PhaseProgress,
 } from '../../../../plugin-api/index.ts';
 import { beginCommission, commissionView, lookUpOrCreate } from './commission-phase.ts';
-import { beginDeploy, deployView, withdrawDeploy } from './deploy-phase.ts';
+import { beginDeploy, deployView, refuseTaken, withdrawDeploy } from './deploy-phase.ts';
 import { beginErase, eraseView, withdrawErase } from './erase-phase.ts';
 import { imagesOf } from './images.ts';
 import { requireMachine } from './machine-lookup.ts';
@@ -77,6 +77,11 @@ class MaasEngine implements DeployEngine {
       });
       return null;
     }
+  }
+
+  async refuseTaken(machine: Pick<PhaseOrder, 'hostname' | 'macs'>, signal?: AbortSignal): Promise<void> {
+    const there = await requireMachine(this.#parts, machine, signal);
+    refuseTaken(this.#parts, there, await this.#parts.api.username(signal), 'deployed');
   }
 
   async plan(order: PhaseOrder): Promise<readonly string[]> {
