@@ -158,6 +158,12 @@ export type PhaseOrder =
       readonly disks: readonly DiskFacts[];
     });
 
+/** A machine for which a phase is about to be ordered. */
+export interface MachineForPhase extends Pick<OrderBase, 'hostname' | 'macs'> {
+  readonly phase: 'commission' | 'deploy';
+  readonly bmc?: BmcTarget | undefined;
+}
+
 export interface PhaseProgress {
   readonly state: 'waiting' | 'running' | 'done' | 'failed';
   /** What is going on, for people: `writing debian-12 to vda`. */
@@ -183,10 +189,10 @@ export interface DeployEngine {
   /** What stands against installing an image of this name now, in words: its file is gone, say. Null or absent = nothing known. */
   imageFault?(name: string): Promise<string | null>;
   /**
-   * Asked before a first deployment touches anything of a machine. Absent = nobody but us can have it there.
-   * @throws DeviceError where somebody else has it, or it is in no state to be deployed
+   * Asked before anything of a machine is touched. Absent = nobody but us can have it there.
+   * @throws DeviceError where somebody else has it, or it is in no state for the phase
    */
-  refuseTaken?(machine: Pick<PhaseOrder, 'hostname' | 'macs'>, signal?: AbortSignal): Promise<void>;
+  refuseTaken?(machine: MachineForPhase, signal?: AbortSignal): Promise<void>;
   /** The engine calls that `begin` would make, for a plan (law 8). */
   plan(order: PhaseOrder): Promise<readonly string[]>;
   /** Places the order; idempotent by `order.id`. */

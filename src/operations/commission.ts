@@ -1,4 +1,4 @@
-import { DeviceError, type Inventory, type PhaseProgress } from '../../plugin-api/index.ts';
+import { DeviceError, type Inventory, type PhaseOrder, type PhaseProgress } from '../../plugin-api/index.ts';
 import type { Machine } from '../core/machine/machine.ts';
 import { describePlace } from '../core/rack/wiring.ts';
 import type { Tx } from '../core/storage/storage.ts';
@@ -21,24 +21,12 @@ export const commission: StepList = {
   steps: [
     probeBmc(),
     checkWiring(),
+    checkEngine(),
     powerOff('power.off'),
     settlePorts('ports.provisioning', provisioningWishes, { undo: backToProvisioning }),
     ...enginePhase({
       phase: 'commission',
-      order: async (run) => {
-        const machine = await run.machine();
-        const macs = machine.nics.map((nic) => nic.mac);
-        return {
-          id: orderId(run, 'commission'),
-          machineId: machine.id,
-          hostname: machine.hostname,
-          macs,
-          phase: 'commission',
-          bmc: machine.bmc ? bmcTarget(machine.bmc) : undefined,
-          architecture: machine.architecture,
-          firmware: machine.firmware,
-        };
-      },
+      order: commissionOrder,
       onDone: takeInventory,
     }),
     ...erasePhase((_context, input) => input['grade'] !== 'none'),
@@ -123,6 +111,36 @@ function checkWiring(): Step {
       return done(`connected: ${wiring.map((port) => `${port.mac} to ${describePlace(port)}`).join(', ')}`);
     },
     undo: { none: 'it only reads' },
+  };
+}
+
+/** Whoever runs something on it over there must not have it switched off and moved to another network. */
+function checkEngine(): Step {
+  return {
+    name: 'engine.check',
+    kind: 'checkable',
+    noIntent: true,
+    run: async (run) => {
+      const order = await commissionOrder(run);
+      const engine = (await run.machine()).engine;
+      await run.world.engine(engine).refuseTaken?.(order, run.signal);
+      return done(`nobody uses ${order.hostname} at the engine ${engine}`);
+    },
+    undo: { none: 'it only reads' },
+  };
+}
+
+async function commissionOrder(run: StepRun): Promise<Extract<PhaseOrder, { phase: 'commission' }>> {
+  const machine = await run.machine();
+  return {
+    id: orderId(run, 'commission'),
+    machineId: machine.id,
+    hostname: machine.hostname,
+    macs: machine.nics.map((nic) => nic.mac),
+    phase: 'commission',
+    bmc: machine.bmc ? bmcTarget(machine.bmc) : undefined,
+    architecture: machine.architecture,
+    firmware: machine.firmware,
   };
 }
 

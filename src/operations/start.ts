@@ -222,7 +222,7 @@ export async function resolveStart(
   // Whoever has taken it over there, behind our back, must not have it switched off and moved to another network.
   const { hostname, nics } = machine;
   const macs = nics.map(({ mac }) => mac);
-  await world.engine(machine.engine).refuseTaken?.({ hostname, macs }, signal);
+  await world.engine(machine.engine).refuseTaken?.({ phase: 'deploy', hostname, macs }, signal);
   const found =
     order.holder === 'user'
       ? await interfaceNetwork(world, machine, image)

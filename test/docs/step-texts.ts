@@ -12,6 +12,7 @@ const backToProvisioning = 'ports back to the provisioning network, only while o
 export const stepTexts: Readonly<Record<string, StepText>> = {
   'bmc.probe': { does: 'Logs in to the BMC; keeps the cipher suite that it speaks.' },
   'wiring.check': { does: 'Finds the ports of its MACs in the rack config, or refuses.' },
+  'engine.check': { does: 'Refuses a machine that somebody else uses at the deploy engine.' },
   claim: {
     does: 'Holds the machine for the instance, or the user. Refused unless it is ready, clean, not withheld, nobody else holds it, and its pool has the door.',
   },

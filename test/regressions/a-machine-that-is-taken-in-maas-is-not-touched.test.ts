@@ -8,8 +8,8 @@ import { launchLocally } from '../support/local-service.ts';
 import { MaasClient } from '../support/maas-client.ts';
 import { until } from '../support/until.ts';
 
-// The Start found out when it placed its order: it had switched the other one's machine off by then, and moved its ports.
-it('a Start leaves a machine alone that somebody has taken in the upstream MAAS', async function () {
+// They found out when they placed their order: they had switched the other one's machine off by then, and moved its ports.
+it('a Start, and a commissioning, leave a machine alone that somebody has taken in the upstream MAAS', async function () {
   this.timeout(180_000);
   const directory = mkdtempSync(path.join(tmpdir(), 'csbm-taken-'));
   const stage = await Stage.start({
@@ -41,6 +41,12 @@ it('a Start leaves a machine alone that somebody has taken in the upstream MAAS'
     );
     assert.equal(answer!.result, false);
     assert.match(answer!.details ?? '', /Deploy(ed|ing), owner bob.*maas\.machine-taken/s);
+    assert.equal(machine.phase, 'os');
+    assert.deepEqual(row().ports, before);
+
+    const { operation } = await stage.admin.call('POST', '/machines/server-1/commission', {});
+    const ended = await stage.admin.follow((operation as { readonly id: string }).id);
+    assert.match(JSON.stringify(ended['error']), /maas\.machine-taken/);
     assert.equal(machine.phase, 'os');
     assert.deepEqual(row().ports, before);
   } finally {

@@ -1,4 +1,4 @@
-import type { PhaseOrder, PhaseProgress } from '../../../../plugin-api/index.ts';
+import type { MachineForPhase, PhaseOrder, PhaseProgress } from '../../../../plugin-api/index.ts';
 import { inventoryOf, maasArchitecture } from './inventory.ts';
 import { ambiguous, findByMacs, moved, refuse } from './machine-lookup.ts';
 import { MaasError } from './maas-error.ts';
@@ -24,13 +24,22 @@ const leftOvers: readonly number[] = [
   status.releasingFailed,
 ];
 
-/** The machine in MAAS: by the MAC of any NIC, else by its BMC's address, else a new one. */
+/** The machine in MAAS: by the MAC of any NIC, else by its BMC's address. */
+export async function lookUp(
+  parts: PhaseParts,
+  order: MachineForPhase,
+  signal?: AbortSignal,
+): Promise<MaasMachine | null> {
+  return (await findByMacs(parts, order, signal)) ?? (await findByBmc(parts, order, signal));
+}
+
+/** The same, else a new one. */
 export async function lookUpOrCreate(
   parts: PhaseParts,
   order: CommissionOrder,
   signal?: AbortSignal,
 ): Promise<MaasMachine> {
-  const known = (await findByMacs(parts, order, signal)) ?? (await findByBmc(parts, order, signal));
+  const known = await lookUp(parts, order, signal);
   if (known) return known;
   const { bmc, hostname, macs } = order;
   if (!bmc)
@@ -64,7 +73,7 @@ export async function lookUpOrCreate(
 
 async function findByBmc(
   parts: PhaseParts,
-  { bmc, hostname }: CommissionOrder,
+  { bmc, hostname }: MachineForPhase,
   signal?: AbortSignal,
 ): Promise<MaasMachine | null> {
   if (!bmc) return null;
@@ -99,11 +108,14 @@ export async function beginCommission(
     );
     return;
   }
-  if (found.status === status.ready || underWay.includes(found.status)) return;
-  // A machine that runs something is nobody's to take, not even our own: the erase that follows would end it.
-  const ours = found.owner === (await parts.api.username(signal));
-  if (ours && leftOvers.includes(found.status)) return;
-  throw refuse(parts, found, found.owner ? 'maas.machine-taken' : 'maas.state', 'commissioned');
+  refuseInUse(parts, found, await parts.api.username(signal));
+}
+
+/** A machine that runs something is nobody's to take, not even our own: the erase that follows would end it. */
+export function refuseInUse(parts: PhaseParts, machine: MaasMachine, me: string): void {
+  const free = [status.ready, ...commissionable, ...underWay, ...(machine.owner === me ? leftOvers : [])];
+  if (free.includes(machine.status)) return;
+  throw refuse(parts, machine, machine.owner ? 'maas.machine-taken' : 'maas.state', 'commissioned');
 }
 
 export function commissionView(parts: PhaseParts, note: OrderNote, machine: MaasMachine): PhaseView {

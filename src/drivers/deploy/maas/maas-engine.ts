@@ -2,10 +2,11 @@ import {
   milliseconds,
   type DeployEngine,
   type EngineImage,
+  type MachineForPhase,
   type PhaseOrder,
   type PhaseProgress,
 } from '../../../../plugin-api/index.ts';
-import { beginCommission, commissionView, lookUpOrCreate } from './commission-phase.ts';
+import { beginCommission, commissionView, lookUp, lookUpOrCreate, refuseInUse } from './commission-phase.ts';
 import { beginDeploy, deployView, refuseTaken, withdrawDeploy } from './deploy-phase.ts';
 import { beginErase, eraseView, withdrawErase } from './erase-phase.ts';
 import { imagesOf } from './images.ts';
@@ -79,9 +80,14 @@ class MaasEngine implements DeployEngine {
     }
   }
 
-  async refuseTaken(machine: Pick<PhaseOrder, 'hostname' | 'macs'>, signal?: AbortSignal): Promise<void> {
-    const there = await requireMachine(this.#parts, machine, signal);
-    refuseTaken(this.#parts, there, await this.#parts.api.username(signal), 'deployed');
+  async refuseTaken(machine: MachineForPhase, signal?: AbortSignal): Promise<void> {
+    const me = await this.#parts.api.username(signal);
+    if (machine.phase === 'deploy') {
+      refuseTaken(this.#parts, await requireMachine(this.#parts, machine, signal), me, 'deployed');
+      return;
+    }
+    const known = await lookUp(this.#parts, machine, signal);
+    if (known) refuseInUse(this.#parts, known, me);
   }
 
   async plan(order: PhaseOrder): Promise<readonly string[]> {
