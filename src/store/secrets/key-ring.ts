@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -26,10 +26,11 @@ const keyBytes = 32;
 export class KeyRing {
   /** Id of the key that seals. */
   readonly sealing: string;
-  readonly #keys: ReadonlyMap<string, Buffer>;
+  /** As objects: they show nothing of themselves, and a cipher takes them as they are. */
+  readonly #keys: ReadonlyMap<string, KeyObject>;
 
   constructor(keys: readonly Buffer[]) {
-    this.#keys = new Map(keys.map((key) => [keyId(key), key]));
+    this.#keys = new Map(keys.map((key) => [keyId(key), createSecretKey(key)]));
     this.sealing = keyId(keys[0]!);
   }
 
@@ -37,7 +38,7 @@ export class KeyRing {
     return [...this.#keys.keys()];
   }
 
-  key(id: string): Buffer | undefined {
+  key(id: string): KeyObject | undefined {
     return this.#keys.get(id);
   }
 }
