@@ -113,6 +113,7 @@ function figures(database: Database, taken: readonly Taken[]): readonly Figure[]
         `${median(each.map(({ ms }) => ms)).toFixed(1)} ms in ${median(each.map(({ count }) => count))}`,
       );
     }),
+    told('  Node', process.versions.node),
     told('  load average', loadavg()[0]!.toFixed(1)),
   ];
 }
