@@ -6,7 +6,7 @@ import { ServiceError } from '../kernel/errors/service-error.ts';
 import { done, type Outcome, type Step, type StepList, type StepRun } from './journal/step.ts';
 import { moveMachine, quarantine, readyAgain } from './machine-state.ts';
 import { bmcTarget } from './power/power-service.ts';
-import { enginePhase, orderId } from './steps/engine-phase.ts';
+import { enginePhase, orderBase } from './steps/engine-phase.ts';
 import { erasePhase } from './steps/erase-phase.ts';
 import { backToProvisioning, provisioningWishes, settlePorts } from './steps/port-steps.ts';
 import { powerOff } from './steps/power-steps.ts';
@@ -133,11 +133,7 @@ function checkEngine(): Step {
 async function commissionOrder(run: StepRun): Promise<Extract<PhaseOrder, { phase: 'commission' }>> {
   const machine = await run.machine();
   return {
-    id: orderId(run, 'commission'),
-    machineId: machine.id,
-    hostname: machine.hostname,
-    macs: machine.nics.map((nic) => nic.mac),
-    phase: 'commission',
+    ...(await orderBase(run, 'commission')),
     bmc: machine.bmc ? bmcTarget(machine.bmc) : undefined,
     architecture: machine.architecture,
     firmware: machine.firmware,

@@ -19,7 +19,7 @@ import { done, type Ending, type Step, type StepList, type StepRun } from './jou
 import { isFenced, moveMachine, quarantine } from './machine-state.ts';
 import { refuseDoor } from './pools.ts';
 import { refuseWithheld } from './quarantine/withhold.ts';
-import { enginePhase, orderId } from './steps/engine-phase.ts';
+import { enginePhase, orderBase } from './steps/engine-phase.ts';
 import { backToProvisioning, provisioningWishes, settlePorts, tenantWishes } from './steps/port-steps.ts';
 import { bootDevice, powerOff, powerOn } from './steps/power-steps.ts';
 import {
@@ -273,11 +273,7 @@ async function endDeployment(tx: Tx, run: Run): Promise<void> {
 async function deployOrder(run: Run): Promise<PhaseOrder> {
   const machine = await run.machine();
   return {
-    id: orderId(run, 'deploy'),
-    machineId: machine.id,
-    hostname: machine.hostname,
-    macs: machine.nics.map((nic) => nic.mac),
-    phase: 'deploy',
+    ...(await orderBase(run, 'deploy')),
     image: run.context.image,
     nicPlan: nicPlanOf(run),
     firstBoot: firstBootOf(run),

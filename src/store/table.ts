@@ -73,40 +73,46 @@ export class Table<Row extends ObjectLiteral> {
     return this.#byProperty.get(property)!.databaseName;
   }
 
-  async select(session: Session, where: Where<Row>, options: SelectOptions<Row> = {}): Promise<Row[]> {
-    const { after, below } = options;
-    const { shape, values } = conditionOf(where, after, below);
-    const lock = options.lock === true && !this.#sqlite;
-    const ordered = options.order ? Object.entries(options.order).join() : '';
-    const composed = this.#compose(`select ${shape} ${ordered} ${options.limit ?? ''} ${lock}`, () => {
-      const { texts, names } = textsOf(shape, 't.');
-      const order = Object.entries(options.order ?? {}) as [string, 'ASC' | 'DESC'][];
-      const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
-      for (const column of this.#columns) builder.addSelect(`t.${column.propertyName}`, column.propertyName);
-      for (const text of texts) builder.andWhere(text);
-      for (const [property, direction] of order) builder.addOrderBy(`t.${property}`, direction);
-      if (options.limit !== undefined) builder.limit(options.limit);
-      if (lock) builder.setLock('pessimistic_write');
-      return [builder, names];
-    });
-    const { rows } = await session.execute(composed.text, this.#bind(composed, values));
-    return rows.map((row) => this.#hydrate(row));
+  select(session: Session, where: Where<Row>, options: SelectOptions<Row> = {}): Promise<Row[]> {
+    return this.#select(session, null, where, options);
   }
 
   /** Only some columns of the rows that match, in no order: for reading much of a table whose other columns are large. */
-  async selectColumns<K extends keyof Row & string>(
+  selectColumns<K extends keyof Row & string>(
     session: Session,
     properties: readonly K[],
     where: Where<Row>,
   ): Promise<Pick<Row, K>[]> {
-    const { shape, values } = conditionOf(where);
-    const composed = this.#compose(`select ${properties.join()} ${shape}`, () => {
-      const { texts, names } = textsOf(shape, 't.');
-      const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
-      for (const property of properties) builder.addSelect(`t.${property}`, property);
-      for (const text of texts) builder.andWhere(text);
-      return [builder, names];
-    });
+    return this.#select(session, properties, where, {});
+  }
+
+  /** @param properties null = all */
+  async #select(
+    session: Session,
+    properties: readonly string[] | null,
+    where: Where<Row>,
+    options: SelectOptions<Row>,
+  ): Promise<Row[]> {
+    const { after, below } = options;
+    const { shape, values } = conditionOf(where, after, below);
+    const lock = options.lock === true && !this.#sqlite;
+    const ordered = options.order ? Object.entries(options.order).join() : '';
+    const columns = properties?.join() ?? '*';
+    const composed = this.#compose(
+      `select ${columns} ${shape} ${ordered} ${options.limit ?? ''} ${lock}`,
+      () => {
+        const { texts, names } = textsOf(shape, 't.');
+        const order = Object.entries(options.order ?? {}) as [string, 'ASC' | 'DESC'][];
+        const builder = this.#source.createQueryBuilder().select([]).from(this.#schema, 't');
+        for (const property of properties ?? this.#columns.map(({ propertyName }) => propertyName))
+          builder.addSelect(`t.${property}`, property);
+        for (const text of texts) builder.andWhere(text);
+        for (const [property, direction] of order) builder.addOrderBy(`t.${property}`, direction);
+        if (options.limit !== undefined) builder.limit(options.limit);
+        if (lock) builder.setLock('pessimistic_write');
+        return [builder, names];
+      },
+    );
     const { rows } = await session.execute(composed.text, this.#bind(composed, values));
     return rows.map((row) => this.#hydrate(row));
   }

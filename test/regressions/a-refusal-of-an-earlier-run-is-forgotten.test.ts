@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { CodedError, seconds } from '../../plugin-api/index.ts';
-import { loadConfig } from '../../src/config/load-config.ts';
 import type { Storage } from '../../src/core/storage/storage.ts';
-import { SystemClock } from '../../src/kernel/clock/system-clock.ts';
 import { ServiceError } from '../../src/kernel/errors/service-error.ts';
-import { EventBus } from '../../src/kernel/events/event-bus.ts';
-import { createLog } from '../../src/kernel/log/log.ts';
-import { Metrics } from '../../src/kernel/metrics/metrics.ts';
 import { Execution } from '../../src/operations/journal/execution.ts';
 import { done, type StepList } from '../../src/operations/journal/step.ts';
-import type { World } from '../../src/operations/world.ts';
 import { operation } from '../store/samples.ts';
+import { executionWorld } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
 it('a step whose intent met a conflict in the database, and was written in the next run of the unit, is carried out', async () => {
@@ -29,16 +24,7 @@ it('a step whose intent met a conflict in the database, and was written in the n
       },
       close: () => Promise.resolve(),
     };
-    const world = {
-      storage,
-      clock: new SystemClock(),
-      timings: loadConfig({ env: {} }).config.timings,
-      log: createLog({ level: 'silent', destination: { write: () => undefined } }),
-      metrics: new Metrics(false),
-      events: new EventBus(),
-      instances: { current: () => Promise.resolve() },
-      timeline: { note: () => undefined, take: () => null },
-    } as unknown as World;
+    const world = executionWorld(storage);
     let prepared = 0;
     let ran = 0;
     const list: StepList = {

@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import { seconds } from '../../plugin-api/index.ts';
-import { loadConfig } from '../../src/config/load-config.ts';
-import { SystemClock } from '../../src/kernel/clock/system-clock.ts';
 import { ServiceError } from '../../src/kernel/errors/service-error.ts';
-import { EventBus } from '../../src/kernel/events/event-bus.ts';
-import { createLog } from '../../src/kernel/log/log.ts';
-import { Metrics } from '../../src/kernel/metrics/metrics.ts';
 import { Execution } from '../../src/operations/journal/execution.ts';
 import { done, type StepList } from '../../src/operations/journal/step.ts';
-import type { World } from '../../src/operations/world.ts';
 import { machine, operation } from '../store/samples.ts';
+import { executionWorld } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
 const refuse = (what: string) => (): Promise<never> =>
@@ -24,16 +19,7 @@ describe('an operation ends although the domain refuses', () => {
     it(what, async () => {
       const temp = await tempStorage();
       try {
-        const world = {
-          storage: temp.storage,
-          clock: new SystemClock(),
-          timings: loadConfig({ env: {} }).config.timings,
-          log: createLog({ level: 'silent', destination: { write: () => undefined } }),
-          metrics: new Metrics(false),
-          events: new EventBus(),
-          instances: { current: () => Promise.resolve() },
-          timeline: { note: () => undefined, take: () => null },
-        } as unknown as World;
+        const world = executionWorld(temp.storage);
         const undone: string[] = [];
         const list: StepList = {
           name: 'test',

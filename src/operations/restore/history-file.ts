@@ -2,7 +2,6 @@ import {
   appendFileSync,
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -10,6 +9,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { MachineId } from '../../core/machine/machine.ts';
+import { makeFolder } from '../../kernel/files/make-folder.ts';
 
 /** How far the database was when the service last wrote it down, beside the database. */
 export interface RememberedHistory {
@@ -56,7 +56,7 @@ export class HistoryFile {
 
   /** Writes all of it anew; a crash leaves the old file or the new one. */
   write({ databaseId, generation, starts, machines }: RememberedHistory): void {
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(this.path));
     const draft = `${this.path}.new`;
     const file = openSync(draft, 'w', 0o600);
     try {

@@ -32,6 +32,12 @@ export function orderId(run: StepRun, phase: DeployPhase): string {
   return `${run.operation.id}:${phase}`;
 }
 
+/** What orders of all phases have in common. */
+export async function orderBase<Phase extends DeployPhase>(run: StepRun, phase: Phase) {
+  const { id: machineId, hostname, nics } = await run.machine();
+  return { id: orderId(run, phase), phase, machineId, hostname, macs: nics.map(({ mac }) => mac) };
+}
+
 /**
  * A phase in which the machine boots into the engine: order → boot device PXE, on → the engine works → off, confirmed. Where the engine
  * drives the power itself, boot device and power are left to it until it is through (law 9).

@@ -2,7 +2,7 @@ import { DeviceError, type EraseGrade } from '../../../plugin-api/index.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
 import { moveMachine } from '../machine-state.ts';
 import type { Step, StepContext } from '../journal/step.ts';
-import { engineDrives, enginePhase, orderId } from './engine-phase.ts';
+import { engineDrives, enginePhase, orderBase } from './engine-phase.ts';
 import { offOrFence } from './off-or-fence.ts';
 
 /**
@@ -16,15 +16,11 @@ export function erasePhase<C extends StepContext>(
     phase: 'erase',
     applies,
     order: async (run) => {
-      const machine = await run.machine();
+      const { disks } = await run.machine();
       return {
-        id: orderId(run, 'erase'),
-        machineId: machine.id,
-        hostname: machine.hostname,
-        macs: machine.nics.map((nic) => nic.mac),
-        phase: 'erase',
+        ...(await orderBase(run, 'erase')),
         grade: gradeOf(run.operation.input['grade']),
-        disks: machine.disks,
+        disks,
       };
     },
     onPowerOn: async (tx, run) => {

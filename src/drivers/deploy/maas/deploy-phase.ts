@@ -4,7 +4,7 @@ import { imagesOf, takesFirstBoot } from './images.ts';
 import { prepareInterfaces } from './interfaces.ts';
 import { attempt, moved, refuse } from './machine-lookup.ts';
 import { MaasError } from './maas-error.ts';
-import { isUnder, orderKey, type PhaseParts } from './maas-host.ts';
+import { commentOf, isUnder, orderKey, type PhaseParts } from './maas-host.ts';
 import { status, type MaasMachine } from './maas-shapes.ts';
 import { writeNote, type OrderNote } from './order-note.ts';
 import { failed, running, type PhaseView } from './phase-view.ts';
@@ -62,7 +62,7 @@ export async function beginDeploy(
     await moved(
       parts,
       id,
-      () => api.deploy(id, { image: order.image, userData: firstBoot, comment: `csbm ${order.id}` }, signal),
+      () => api.deploy(id, { image: order.image, userData: firstBoot, comment: commentOf(order.id) }, signal),
       (now) => isUnder(now, me, order.id) && placed.includes(now.status),
       signal,
     );
@@ -88,7 +88,7 @@ export async function allocated(
   if (isOurs(machine)) return note;
   const held = await writeNote(host.notes, orderId, { ...note, fromReady: true });
   const id = machine.system_id;
-  const now = await moved(parts, id, () => api.allocate(id, `csbm ${orderId}`, signal), isOurs, signal);
+  const now = await moved(parts, id, () => api.allocate(id, commentOf(orderId), signal), isOurs, signal);
   if (now.system_id !== id || !isOurs(now)) throw refuse(parts, now, 'maas.machine-taken', wanted);
   return held;
 }

@@ -2,7 +2,7 @@ import type { PhaseOrder } from '../../../../plugin-api/index.ts';
 import { allocated } from './deploy-phase.ts';
 import { attempt, moved, refuse } from './machine-lookup.ts';
 import type { Fields } from './maas-client.ts';
-import { isUnder, orderKey, type PhaseParts } from './maas-host.ts';
+import { commentOf, isUnder, orderKey, type PhaseParts } from './maas-host.ts';
 import { status, type MaasMachine } from './maas-shapes.ts';
 import { writeNote, type OrderNote } from './order-note.ts';
 import { failed, running, type PhaseView } from './phase-view.ts';
@@ -80,11 +80,6 @@ export async function beginErase(
     signal,
   );
   await accept(parts, order.id, sent, after);
-}
-
-/** What MAAS's events say of the request. */
-function commentOf(orderId: string): string {
-  return `csbm ${orderId}`;
 }
 
 async function accept(

@@ -205,20 +205,7 @@ export class MaasApi {
 
   /** The latest events of warning level and above, newest first. */
   async warnings(systemId: string, signal?: AbortSignal): Promise<readonly string[]> {
-    const { events } = await this.#client.call({
-      method: 'GET',
-      path: 'events/',
-      op: 'query',
-      fields: [
-        ['id', systemId],
-        ['level', 'WARNING'],
-        ['limit', 5],
-      ],
-      shape: eventsShape,
-      what: `read events of machine ${systemId}`,
-      signal,
-    });
-    return events.map(({ created, type, description }) =>
+    return (await this.#events(systemId, 'WARNING', 5, signal)).map(({ created, type, description }) =>
       [created, type, description].filter((part) => part != null && part !== '').join(' '),
     );
   }
@@ -228,19 +215,7 @@ export class MaasApi {
    * a machine that was released since. False where its request is not among the latest events.
    */
   async eraseBrokenOff(systemId: string, comment: string, signal?: AbortSignal): Promise<boolean> {
-    const { events } = await this.#client.call({
-      method: 'GET',
-      path: 'events/',
-      op: 'query',
-      fields: [
-        ['id', systemId],
-        ['level', 'DEBUG'],
-        ['limit', 1_000],
-      ],
-      shape: eventsShape,
-      what: `read events of machine ${systemId}`,
-      signal,
-    });
+    const events = await this.#events(systemId, 'DEBUG', 1_000, signal);
     // maas/maas, src/provisioningserver/events.py, EVENT_DETAILS: REQUEST_NODE_ERASE_DISK, REQUEST_NODE_ABORT_ERASE_DISK,
     // REQUEST_NODE_MARK_FAILED and REQUEST_NODE_MARK_FAILED_SYSTEM.
     const asked = events.findIndex(
@@ -248,6 +223,24 @@ export class MaasApi {
     );
     const endings = /^(User aborting disk erase|(User m|M)arking node failed)$/;
     return events.slice(0, Math.max(0, asked)).some(({ type }) => endings.test(type ?? ''));
+  }
+
+  /** The latest events of a machine of this level and above, newest first. */
+  async #events(systemId: string, level: 'DEBUG' | 'WARNING', limit: number, signal?: AbortSignal) {
+    const { events } = await this.#client.call({
+      method: 'GET',
+      path: 'events/',
+      op: 'query',
+      fields: [
+        ['id', systemId],
+        ['level', level],
+        ['limit', limit],
+      ],
+      shape: eventsShape,
+      what: `read events of machine ${systemId}`,
+      signal,
+    });
+    return events;
   }
 
   async createBond(systemId: string, fields: Fields, signal?: AbortSignal): Promise<MaasInterface> {

@@ -22,6 +22,11 @@ export interface PhaseParts {
 /** Under which name the order of a machine stands in MAAS. */
 export const orderKey = 'csbm_order';
 
+/** What MAAS's events say of a request under an order. */
+export function commentOf(orderId: string): string {
+  return `csbm ${orderId}`;
+}
+
 /** Whether the machine is ours in MAAS, and stands there under this order. */
 export function isUnder(machine: MaasMachine, me: string, orderId: string): boolean {
   return machine.owner === me && machine.owner_data?.[orderKey] === orderId;
