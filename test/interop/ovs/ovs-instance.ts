@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { requirePeer } from '../../support/peers.ts';
+import { peerRequired, requirePeer } from '../../support/peers.ts';
 import { until } from '../../support/until.ts';
 
 const run = promisify(execFile);
@@ -15,8 +15,7 @@ export function requireOvs(context: Mocha.Context): void {
     requirePeer(context, name);
   // Network namespaces and raw sockets are for root only.
   if (process.getuid?.() === 0) return;
-  const required = (process.env['CI_REQUIRED_PEERS'] ?? '').split(',').map((one) => one.trim());
-  if (required.includes('all') || required.includes('ovs-vswitchd'))
+  if (peerRequired('ovs-vswitchd'))
     throw new Error('Open vSwitch is required here (CI_REQUIRED_PEERS), and needs root');
   process.stderr.write('    skipped: Open vSwitch needs root, for a network namespace of its own\n');
   context.skip();
