@@ -2,8 +2,8 @@
  * Root hooks of the whole suite.
  *
  * mocha 12 lets unhandled rejections pass, so they are collected here and fail the test that was running. After the last
- * test the names of whatever keeps the process alive are printed, because the suite runs without `--exit` on purpose; but not
- * by one of several processes (`--parallel`), which lives on for the next file.
+ * test the names of whatever keeps the process alive are printed, because the suite runs without `--exit` on purpose, and a
+ * minute later it is ended as failed; but not one of several processes (`--parallel`), which lives on for the next file.
  */
 const rejections: unknown[] = [];
 process.on('unhandledRejection', (reason) => rejections.push(reason));
@@ -17,11 +17,11 @@ export const mochaHooks = {
   },
   afterAll(): void {
     if (process.env['MOCHA_WORKER_ID'] !== undefined) return;
-    const timer = setTimeout(() => {
-      process.stderr.write(
-        `still open after the last test: ${process.getActiveResourcesInfo().join(', ')}\n`,
-      );
-    }, 5_000);
-    timer.unref();
+    const told = (): string => process.getActiveResourcesInfo().join(', ');
+    setTimeout(() => process.stderr.write(`still open after the last test: ${told()}\n`), 5_000).unref();
+    setTimeout(() => {
+      process.stdout.write(`FAILED: the process does not end: ${told()}\n`);
+      process.exit(1);
+    }, 60_000).unref();
   },
 };

@@ -7,6 +7,7 @@ import { readJson } from '../../../src/api/admin/request-body.ts';
 import { asCodedError } from '../../../src/kernel/errors/service-error.ts';
 import { close, createWebServer } from '../../../src/kernel/net/web-server.ts';
 import { connect } from 'node:net';
+import { closed } from '../../support/closed.ts';
 
 describe('admin API: slow bodies', () => {
   const server = createWebServer(
@@ -30,9 +31,8 @@ describe('admin API: slow bodies', () => {
     const socket = connect(port, '127.0.0.1');
     let answer = '';
     socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
-    socket.on('error', () => undefined);
     for (const part of parts) socket.write(part);
-    await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+    await Promise.race([new Promise((resolve) => socket.once('data', resolve)), closed(socket)]);
     socket.destroy();
     return answer;
   };

@@ -18,6 +18,7 @@ import {
   type BootFloor,
   type Call,
 } from './boot-floor.ts';
+import { closed } from '../../support/closed.ts';
 
 // Its first byte begins no known format.
 const image = Buffer.concat([Buffer.alloc(1), randomBytes(700_000)]);
@@ -480,10 +481,9 @@ describe('boot service over HTTP', () => {
       'POST /boot/v1/agent/log HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nab',
     ]) {
       const socket = net.connect(Number(port), '127.0.0.1');
-      socket.on('error', () => undefined);
       socket.resume();
       socket.write(sent);
-      await once(socket, 'close');
+      await closed(socket);
     }
   });
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { milliseconds } from '../../../plugin-api/index.ts';
 import { tempStorage, type TempStorage } from '../../support/temp-storage.ts';
 import { deployOrder, machineOf } from '../../operations/boot/boot-samples.ts';
 import { bootFolder, request, startBootFloor, type Answer, type BootFloor } from './boot-floor.ts';
+import { closed } from '../../support/closed.ts';
 
 /** What comes over the provisioning network, where anybody may be; the order under way goes on. */
 describe('boot service: hostile agents', () => {
@@ -57,11 +57,10 @@ describe('boot service: hostile agents', () => {
   async function raw(bytes: string | Buffer, trickle?: string): Promise<string> {
     const socket = net.connect(Number(new URL(floor.base).port), '127.0.0.1');
     let heard = '';
-    socket.on('error', () => undefined);
     socket.setEncoding('latin1').on('data', (text: string) => (heard += text));
     socket.write(bytes);
     const timer = trickle === undefined ? undefined : setInterval(() => socket.write(trickle), 50);
-    await once(socket, 'close');
+    await closed(socket);
     clearInterval(timer);
     return heard;
   }
@@ -134,10 +133,9 @@ describe('boot service: hostile agents', () => {
 
   it('a body that ends before it is whole does nothing', async () => {
     const socket = net.connect(Number(new URL(floor.base).port), '127.0.0.1');
-    socket.on('error', () => undefined);
     socket.resume();
     socket.end(head('result', 'content-length: 200') + '{"ok":false,"error":{"code":"agent","said":"x"}}');
-    await once(socket, 'close');
+    await closed(socket);
   });
 
   it('bodies and headers that trickle are given up', async () => {
