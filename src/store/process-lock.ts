@@ -28,6 +28,8 @@ export function takeProcessLock(name: string, engine: SqliteEngine): ProcessLock
     if (sqliteErrorName(error)?.startsWith('SQLITE_BUSY')) throw locked(file, pidFile);
     throw error;
   }
+  // A restore by root that was killed may have left one that only root can write.
+  rmSync(pidFile, { force: true });
   writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
   let held = true;
   return {

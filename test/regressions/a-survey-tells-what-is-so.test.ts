@@ -82,6 +82,7 @@ describe('what a survey tells of machines', () => {
     assert.deepEqual(mine.map(({ code }) => code).sort(), ['bmc.unreachable', 'device.withheld']);
     const [withheld] = mine.filter(({ code }) => code === 'device.withheld');
     assert.match(withheld!.what, /in quarantine by anna.*anna: is replaced/);
+    assert.equal(withheld!.by, 'anna');
     assert.doesNotMatch(mine.map(({ what }) => what).join(), /in quarantine for it/);
   });
 

@@ -279,6 +279,8 @@ export interface FindingView {
   readonly since: number | null;
   readonly said: string | null;
   readonly remedy: string;
+  /** Who withheld a port, a switch or a BMC; null = no person did. */
+  readonly by: string | null;
   readonly machineId: string | null;
   readonly switch: string | null;
 }

@@ -8,7 +8,7 @@ import {
 import { inTransit, type Machine, type MachineId } from '../../core/machine/machine.ts';
 import { tenantVlans, type PortRecord } from '../../core/network/port-state.ts';
 import type { Switch } from '../../core/rack/wiring.ts';
-import { byPerson } from '../../core/quarantine/quarantine.ts';
+import { isOurs } from '../../core/quarantine/quarantine.ts';
 import { finding, type Finding } from './finding.ts';
 import { lateness } from './lateness.ts';
 import type { DeviceReadings } from './read-devices.ts';
@@ -27,16 +27,19 @@ export function storedFindings(stored: StoredState, timings: Timings, now: numbe
     ...stored.machines.filter((machine) => isStuck(stored, machine)).map(stuck),
     ...stored.quarantines
       .filter(({ kind }) => kind !== 'machine')
-      .map(({ kind, name, reason, since, count, code, by }) =>
-        finding({
+      .map((record) => {
+        const { kind, name, reason, since, count, code } = record;
+        const by = isOurs(record) ? null : record.by;
+        return finding({
           code: 'device.withheld',
           where: kind === 'bmc' ? `BMC of ${hostnameOf(stored, name)}` : `${kind} ${name}`,
-          what: `in quarantine${code === byPerson ? ` by ${by}` : ''}, met ${count} time${count === 1 ? '' : 's'}: ${reason} [${code}]`,
+          what: `in quarantine${by === null ? '' : ` by ${by}`}, met ${count} time${count === 1 ? '' : 's'}: ${reason} [${code}]`,
           since,
+          by,
           machineId: stored.machines.find(({ id }) => kind === 'bmc' && id === name)?.id ?? null,
           switch: kind === 'bmc' || kind === 'machine' ? null : name.split(' ')[0]!,
-        }),
-      ),
+        });
+      }),
     ...stored.switches
       .filter((at) => at.unsavedSince !== null)
       .map((at) =>

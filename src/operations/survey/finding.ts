@@ -107,6 +107,8 @@ export interface Finding {
   /** What the device said, or null. */
   readonly said: string | null;
   readonly remedy: string;
+  /** Who withheld a port, a switch or a BMC; null = no person did. */
+  readonly by: string | null;
   /** Whom it concerns, for scopes; null = the service as a whole, or the switch. */
   readonly machineId: MachineId | null;
   readonly switch: string | null;
@@ -119,6 +121,7 @@ export function finding(told: Told): Finding {
   return {
     since: null,
     said: null,
+    by: null,
     remedy: findingCodes[told.code].remedy,
     machineId: null,
     switch: null,

@@ -1,7 +1,6 @@
 import type { Clock } from '../../../plugin-api/index.ts';
 import type { Principal } from '../../core/access/principal.ts';
 import { parseScope } from '../../core/access/scope.ts';
-import { byPerson } from '../../core/quarantine/quarantine.ts';
 import { connectedPorts } from '../../core/rack/wiring.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { withDeadline } from '../../kernel/concurrency/deadline.ts';
@@ -160,8 +159,7 @@ export class Survey {
 /** A device that is in quarantine for what it does still: one thing to look at, not two. What a person said of it stands by itself. */
 function folded(findings: readonly Finding[]): readonly Finding[] {
   const subject = ({ where }: Finding): string => where.replace(/ \(.*\)$/, '');
-  const ours = ({ code, what }: Finding): boolean =>
-    code === 'device.withheld' && !what.endsWith(`[${byPerson}]`);
+  const ours = ({ code, by }: Finding): boolean => code === 'device.withheld' && by === null;
   const others = findings.filter((one) => !ours(one));
   const withheld = new Map(findings.filter(ours).map((one) => [subject(one), one]));
   const told = new Set<Finding>();

@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  copyFileSync,
   existsSync,
   fsyncSync,
   linkSync,
@@ -16,7 +17,7 @@ import { DataSource } from 'typeorm';
 import { migrations } from '../../../migrations/index.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import { makeFolder } from '../../kernel/files/make-folder.ts';
-import { translateSqliteError } from '../dialects/sqlite-errors.ts';
+import { sqliteErrorName, translateSqliteError } from '../dialects/sqlite-errors.ts';
 import { loadKeyRing, type KeySource } from '../secrets/key-ring.ts';
 import { placeOf, takeProcessLock } from '../process-lock.ts';
 import {
@@ -69,7 +70,8 @@ export async function checkBackup(from: string, key: KeySource): Promise<BackupS
 }
 
 /**
- * Puts a backup in the place of a SQLite database that no process uses. The new one is whole before the old one is moved aside.
+ * Puts a backup in the place of a SQLite database that no process uses. The new one is whole before it takes the old one's name; until
+ * then the old one has it.
  * @throws ServiceError `store.locked` when a service runs, and as {@link checkBackup}
  */
 export async function restoreSqlite(options: RestoreSqliteOptions): Promise<Restoration> {
@@ -84,55 +86,69 @@ async function replace(options: RestoreSqliteOptions): Promise<Restoration> {
   const { engine = defaultSqliteEngine(), from, key } = options;
   makeFolder(dirname(options.file));
   const file = placeOf(options.file);
+  makeLock(file);
   const lock = takeProcessLock(file, engine);
   const draft = `${file}.restoring`;
   try {
-    giveToOwner(file, [`${file}.lock`]);
     await checkBackup(from, key);
-    removeDatabase(draft);
+    removeDraft(draft);
     closeSync(openSync(draft, 'w', 0o600));
     const backup = await fillSqlite(draft, engine, options);
-    refuseOpenLog(draft);
+    refuseOpenLog(draft, 'the restored database could not be put into one file');
     chmodSync(draft, 0o600);
     giveToOwner(file, [draft]);
     const aside = exchange(draft, file, engine, options.now);
-    syncFolderOf(file);
+    sync(dirname(file));
     return { backup, aside };
   } finally {
-    removeDatabase(draft);
+    removeDraft(draft);
     lock.release();
   }
 }
 
 const databaseEnds = ['', '-wal', '-shm'] as const;
 
-/** The draft takes the name of the database; gives the name under which that is kept. A crash leaves the one or the other whole. */
+/** Of the old database while it is copied. */
+const oldEnd = '-old';
+
+/**
+ * The draft takes the name of the database; gives the name under which that is kept. A crash leaves the one or the other whole under
+ * the name; only of one that was broken before the log may by then lie with the name under which it is kept.
+ */
 function exchange(draft: string, file: string, engine: SqliteEngine, now: number): string | null {
   const there = existsSync(file);
   if (there) foldLog(file, engine);
   const aside = unusedName(`${file}.before-restore-${stamp(now)}`);
-  if (there) linkOrRename(file, aside);
+  if (there) keepAs(file, aside, draft + oldEnd);
   // SQLite takes whatever log has the name of a database for its log, also one that somebody left behind.
   for (const end of databaseEnds.slice(1)) if (existsSync(file + end)) renameSync(file + end, aside + end);
   renameSync(draft, file);
   return there ? aside : null;
 }
 
-/** All that a database knows into its one file. One that is too broken for that is kept as it is, log and all. */
+/**
+ * All that a database knows into its one file: a file and its log cannot be moved at once. One that is too broken for that is kept as
+ * it is, with its log unless SQLite sees nothing in that.
+ */
 function foldLog(file: string, engine: SqliteEngine): void {
   try {
-    openSqliteHandle(file, { engine }).close();
-  } catch {
-    return;
+    openSqliteHandle(file, { engine, busyTimeout: 1_000 }).close();
+  } catch (thrown) {
+    if (/^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(sqliteErrorName(thrown) ?? '')) return;
+    throw thrown;
   }
+  refuseOpenLog(file, 'somebody reads the database that is there');
 }
 
-/** Where the file system has no second names, there is for a moment none. */
-function linkOrRename(from: string, to: string): void {
+/** A second name for it; a copy where the file system has none. What has the name is whole. */
+function keepAs(file: string, aside: string, part: string): void {
   try {
-    linkSync(from, to);
+    linkSync(file, aside);
   } catch {
-    renameSync(from, to);
+    copyFileSync(file, part);
+    giveToOwner(file, [part]);
+    sync(part);
+    renameSync(part, aside);
   }
 }
 
@@ -149,6 +165,22 @@ function giveToOwner(file: string, made: readonly string[]): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = statSync(existsSync(file) ? file : dirname(file));
   for (const one of made) chownSync(one, uid, gid);
+}
+
+/** It has its owner before it has its name: a restore by root that is killed must not leave a lock that only root can take. */
+function makeLock(file: string): void {
+  if (process.getuid?.() !== 0) return;
+  const lock = `${file}.lock`;
+  const part = `${lock}.new`;
+  if (existsSync(lock)) return giveToOwner(file, [lock]);
+  closeSync(openSync(part, 'w', 0o600));
+  giveToOwner(file, [part]);
+  try {
+    linkSync(part, lock);
+  } catch {
+    if (!existsSync(lock)) renameSync(part, lock);
+  }
+  rmSync(part, { force: true });
 }
 
 async function fillSqlite(
@@ -267,27 +299,28 @@ export function stamp(now: number): string {
   return new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '') + 'Z';
 }
 
-function syncFolderOf(file: string): void {
-  const folder = openSync(dirname(file), 'r');
+/** Of a folder its names, of a file what is in it. */
+function sync(name: string): void {
+  const opened = openSync(name, 'r');
   try {
-    fsyncSync(folder);
+    fsyncSync(opened);
   } finally {
-    closeSync(folder);
+    closeSync(opened);
   }
 }
 
-/** What is still in the log would stay behind when the file gets its name. */
-function refuseOpenLog(file: string): void {
+/** What is still in the log would stay behind when the file gets another name. */
+function refuseOpenLog(file: string, what: string): void {
   if (!existsSync(`${file}-wal`) || statSync(`${file}-wal`).size === 0) return;
   throw new ServiceError({
     code: 'store.unavailable',
     retry: 'operator',
-    what: 'the restored database could not be put into one file',
+    what,
     where: file,
-    remedy: 'see that nothing else opens it, and restore again',
+    remedy: 'see that nothing else opens it, a backup that is being made for example, and restore again',
   });
 }
 
-function removeDatabase(file: string): void {
-  for (const end of databaseEnds) rmSync(file + end, { force: true });
+function removeDraft(draft: string): void {
+  for (const end of [...databaseEnds, oldEnd]) rmSync(draft + end, { force: true });
 }
