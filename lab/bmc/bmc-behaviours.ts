@@ -29,6 +29,8 @@ export interface BmcBehaviours {
   readonly refuseBootParameter3: boolean;
   /** Get System Boot Options is refused: flags cannot be read back. */
   readonly refuseBootReading: boolean;
+  /** Boot flags are read back as marked invalid. */
+  readonly bootFlagsInvalid: boolean;
   /** Bits of the boot flags that are dropped. */
   readonly losePersistent: boolean;
   readonly loseEfi: boolean;
@@ -57,6 +59,7 @@ export const noFaults: BmcBehaviours = {
   softIgnored: false,
   refuseBootParameter3: false,
   refuseBootReading: false,
+  bootFlagsInvalid: false,
   losePersistent: false,
   loseEfi: false,
   muteCipherSuites: false,

@@ -147,7 +147,13 @@ const handlers: readonly Handler[] = [
       case bootParameter.infoAcknowledge:
         return { answer: { parameter, data: Buffer.alloc(2) } };
       case bootParameter.bootFlags:
-        return { answer: { parameter, data: bmc.flags.read(bmc.traits()) } };
+        return {
+          answer: {
+            parameter,
+            data: bmc.flags.read(bmc.traits()),
+            invalid: bmc.behaviours().bootFlagsInvalid,
+          },
+        };
       default:
         return completionCode.parameterNotSupported;
     }

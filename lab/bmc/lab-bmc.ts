@@ -175,6 +175,7 @@ export class LabBmc {
   /** Forgets every session without a word, as a restarting BMC does. */
   dropSessions(): void {
     this.#sessions.dropAll();
+    this.#sol?.forgotten();
   }
 
   /** Begins to listen on loopback. Port 0 = any free one. */

@@ -74,6 +74,11 @@ export class LabSol {
       );
   }
 
+  /** The BMC started anew, and knows of no console. */
+  forgotten(): void {
+    this.#console = null;
+  }
+
   /** The session is gone, and its console with it. */
   sessionEnded(session: number): void {
     if (this.#console?.session === session) this.#console = null;

@@ -75,7 +75,7 @@ export async function openAdminDoor(
     requestTimeout: minutes(12 * 60),
     keepAliveTimeout: seconds(65),
   });
-  const consoles = new ConsoleDoor({ access, machines, power, log });
+  const consoles = new ConsoleDoor({ access, machines, power, clock, log });
   consoles.attach(server);
   return {
     url: await listen(server, config.http.host, config.http.port),

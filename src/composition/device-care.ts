@@ -41,6 +41,7 @@ export async function startDeviceCare(
     watch,
     read: (machine, signal) => power.poll(machine, signal),
     holds: (id) => instances.machines.keeps(id),
+    gone: (id) => void power.release(id),
     settings: pollSettings(milliseconds(config.power.pollInterval / scale)),
   });
   power.onReached((id) => poller.answered(id));

@@ -1,8 +1,8 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
-import type { BmcConsole } from '../../../plugin-api/index.ts';
-import { askerOf } from '../../core/access/principal.ts';
+import { seconds, type BmcConsole, type Clock, type Duration } from '../../../plugin-api/index.ts';
+import { askerOf, type Principal } from '../../core/access/principal.ts';
 import type { Machine } from '../../core/machine/machine.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
@@ -17,12 +17,23 @@ export interface ConsoleDoorOptions {
   readonly access: Access;
   readonly machines: Machines;
   readonly power: Pick<PowerService, 'console'>;
+  readonly clock: Clock;
   readonly log: Log;
+  /** How often it is looked whether who sits at a console may still do so (default 30 s). */
+  readonly lookEvery?: Duration;
 }
 
 const path = /^\/api\/v1\/machines\/([^/?]+)\/console(?:\?(.*))?$/;
 /** Probes that keep the connection in the memory of firewalls, in milliseconds. */
 const keepAlive = 30_000;
+const usualLook = seconds(30);
+/** What a look may find that ends a console; that the database is away does not. */
+const ending: ReadonlySet<string> = new Set([
+  'request.unauthenticated',
+  'request.forbidden',
+  'access.scope',
+  'machine.unknown',
+]);
 
 /**
  * Serial consoles over the admin API: `GET machines/{name}/console` with `Upgrade: csbm-console/1` becomes a connection of
@@ -53,21 +64,18 @@ export class ConsoleDoor {
   }
 
   async #serve(req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { access, machines, power, log } = this.#options;
+    const { power, log } = this.#options;
     const left = new AbortController();
     const leave = (): void => left.abort(new Error('the client went away'));
+    const stop = (): void => left.abort(this.#closing.signal.reason);
     socket.on('error', leave).once('close', leave);
-    this.#closing.signal.addEventListener('abort', leave, { once: true });
+    this.#closing.signal.addEventListener('abort', stop, { once: true });
     try {
-      const principal = await authenticate(access, req);
-      const asked = path.exec(req.url ?? '');
-      if (!asked || req.headers.upgrade?.toLowerCase() !== consoleProtocol)
-        throw new ServiceError({ code: 'request.not-found', what: 'there is no such console' });
-      const asker = askerOf(principal, door, 'console');
-      const machine = await machines.commanded(asker, 'machine.console', decodeName(asked[1]!));
-      const takeOver = new URLSearchParams(asked[2]).get('takeOver') === '1';
+      this.#closing.signal.throwIfAborted();
+      const { principal, machine, takeOver } = await this.#admit(req);
       const console = await power.console(machine, { takeOver }, left.signal);
       log.info({ by: principal.name, door, machine: machine.hostname, takeOver }, 'console opened');
+      void this.#lookAgain(req, left);
       try {
         await this.#carry(console, socket, head, left.signal);
       } finally {
@@ -75,8 +83,38 @@ export class ConsoleDoor {
         log.info({ by: principal.name, door, machine: machine.hostname }, 'console closed');
       }
     } finally {
-      this.#closing.signal.removeEventListener('abort', leave);
+      this.#closing.signal.removeEventListener('abort', stop);
+      leave();
     }
+  }
+
+  /** @throws ServiceError for who may not have this console */
+  async #admit(
+    req: IncomingMessage,
+  ): Promise<{ readonly principal: Principal; readonly machine: Machine; readonly takeOver: boolean }> {
+    const { access, machines } = this.#options;
+    const principal = await authenticate(access, req);
+    const asked = path.exec(req.url ?? '');
+    if (!asked || req.headers.upgrade?.toLowerCase() !== consoleProtocol)
+      throw new ServiceError({ code: 'request.not-found', what: 'there is no such console' });
+    const asker = askerOf(principal, door, 'console');
+    const machine = await machines.commanded(asker, 'machine.console', decodeName(asked[1]!));
+    return { principal, machine, takeOver: new URLSearchParams(asked[2]).get('takeOver') === '1' };
+  }
+
+  /** A console is open for hours: a token that is revoked or expires meanwhile must not go on typing. */
+  async #lookAgain(req: IncomingMessage, left: AbortController): Promise<void> {
+    const { clock, lookEvery = usualLook } = this.#options;
+    const pause = (): Promise<boolean> =>
+      clock.sleep(lookEvery, left.signal).then(
+        () => true,
+        () => false,
+      );
+    while (await pause())
+      await this.#admit(req).catch((thrown: unknown) => {
+        const error = asCodedError(thrown);
+        if (ending.has(error.code)) left.abort(error);
+      });
   }
 
   async #carry(console: BmcConsole, socket: Duplex, head: Buffer, left: AbortSignal): Promise<void> {
@@ -88,7 +126,7 @@ export class ConsoleDoor {
     );
     if (head.length > 0) socket.unshift(head);
     const typing = type(console, socket).finally(() => console.close());
-    // A failure there ends the console, and is told by its output's end.
+    // A failure there ends the console, and is told when its output has ended.
     typing.catch(() => undefined);
     left.addEventListener('abort', () => void console.close().catch(() => undefined), { once: true });
     if (left.aborted) await console.close();
@@ -96,20 +134,24 @@ export class ConsoleDoor {
       for await (const bytes of console.output)
         if (!socket.write(encodeConsoleFrame({ type: 'characters', bytes })))
           await once(socket, 'drain', { signal: left });
-      if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+      left.throwIfAborted();
+      await typing;
       socket.end(() => socket.destroy());
     } catch (thrown) {
-      const text = JSON.stringify(asCodedError(thrown).toJSON());
+      const text = JSON.stringify(asCodedError(left.aborted ? left.reason : thrown).toJSON());
+      // What is still being typed would else cut the connection before this is read.
+      socket.resume();
       socket.end(encodeConsoleFrame({ type: 'error', text }), () => socket.destroy());
     }
     await typing.catch(() => undefined);
   }
 }
 
-/** What the client types, until it has no more to say. */
+/** What the client types, until it has no more to say. A failure leaves the connection open, so that it can be told. */
 async function type(console: BmcConsole, socket: Duplex): Promise<void> {
   const reader = new ConsoleFrameReader();
-  for await (const chunk of socket as AsyncIterable<Buffer>)
+  const typed = socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  for await (const chunk of typed)
     for (const frame of reader.read(chunk)) {
       if (frame.type === 'characters') await console.write(frame.bytes);
       else if (frame.type === 'break') await console.sendBreak();

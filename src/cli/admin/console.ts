@@ -27,7 +27,7 @@ export function consoleCommand(terminal: Terminal): Command {
       const query = options.takeOver ? '?takeOver=1' : '';
       const socket = await connect(client, `/machines/${encodeURIComponent(name)}/console${query}`);
       terminal.stderr.write(`console of ${name}: ~. leaves\r\n`);
-      await carry(terminal, socket);
+      await carry(terminal, socket, client);
     });
 }
 
@@ -50,19 +50,23 @@ function connect(client: AdminClient, path: string): Promise<Duplex> {
 }
 
 /** Carries characters both ways until the user leaves or the console ends. @throws CodedError why it ended */
-async function carry(terminal: Terminal, socket: Duplex): Promise<void> {
+async function carry(terminal: Terminal, socket: Duplex, client: AdminClient): Promise<void> {
   const { stdin, stdout } = terminal;
+  const left = new AbortController();
+  const leave = (): void => {
+    left.abort();
+    socket.end();
+  };
   const escapes = new EscapeReader();
   const typed = (chunk: Buffer): void => {
     for (const part of escapes.read(chunk)) {
-      if (part === 'leave') socket.end();
+      if (part === 'leave') leave();
       else if (part === 'break') socket.write(encodeConsoleFrame({ type: 'break' }));
       else socket.write(encodeConsoleFrame({ type: 'characters', bytes: part }));
     }
   };
-  const noMore = (): void => void socket.end();
   stdin.setRawMode?.(true);
-  stdin.on('data', typed).once('end', noMore);
+  stdin.on('data', typed).once('end', leave);
   stdin.resume();
   try {
     const reader = new ConsoleFrameReader();
@@ -71,8 +75,13 @@ async function carry(terminal: Terminal, socket: Duplex): Promise<void> {
         if (frame.type === 'characters') stdout.write(frame.bytes);
         else if (frame.type === 'error') throw new CodedError(JSON.parse(frame.text) as ErrorParts);
       }
+    // The service says why it ends a console. A connection that just ends is one that broke, or a service that died.
+    if (!left.signal.aborted) throw new Error('the connection was closed');
+  } catch (thrown) {
+    if (thrown instanceof CodedError) throw thrown;
+    if (!left.signal.aborted) throw client.unreachable(thrown);
   } finally {
-    stdin.off('data', typed).off('end', noMore);
+    stdin.off('data', typed).off('end', leave);
     stdin.setRawMode?.(false);
     stdin.pause();
     socket.destroy();

@@ -11,7 +11,7 @@ export interface PowerObservation {
 interface Entry {
   /** Changes that are under way. */
   changing: number;
-  /** Goes up at the begin and the end of each change: a reading that began in another epoch may be older than the change. */
+  /** A new one at the begin and the end of each change: a reading that began in another epoch may be older than the change. */
   epoch: number;
   seen: (PowerObservation & { readonly monotonic: number }) | null;
 }
@@ -28,6 +28,8 @@ export interface ReadingTicket {
 export class PowerObservations {
   readonly #clock: Clock;
   readonly #entries = new Map<MachineId, Entry>();
+  /** The last one: a reading that began before its machine was forgotten is of no later epoch. */
+  #epochs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -37,13 +39,13 @@ export class PowerObservations {
   async change<T>(id: MachineId, command: () => Promise<T>): Promise<T> {
     const entry = this.#entry(id);
     entry.changing += 1;
-    entry.epoch += 1;
+    entry.epoch = this.#nextEpoch();
     entry.seen = null;
     try {
       return await command();
     } finally {
       entry.changing -= 1;
-      entry.epoch += 1;
+      entry.epoch = this.#nextEpoch();
       entry.seen = null;
     }
   }
@@ -69,6 +71,13 @@ export class PowerObservations {
     return { state: seen.state, at: seen.at };
   }
 
+  /** What was seen no longer counts, nor what is just being read. */
+  outdate(id: MachineId): void {
+    const entry = this.#entry(id);
+    entry.epoch = this.#nextEpoch();
+    entry.seen = null;
+  }
+
   /** Forgets a machine, and what is just being read of it. */
   forget(id: MachineId): void {
     this.#entries.delete(id);
@@ -77,8 +86,12 @@ export class PowerObservations {
   #entry(id: MachineId): Entry {
     const known = this.#entries.get(id);
     if (known) return known;
-    const entry: Entry = { changing: 0, epoch: 0, seen: null };
+    const entry: Entry = { changing: 0, epoch: this.#nextEpoch(), seen: null };
     this.#entries.set(id, entry);
     return entry;
+  }
+
+  #nextEpoch(): number {
+    return (this.#epochs += 1);
   }
 }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { milliseconds, seconds, type Clock, type Duration } from '../../../plugin-api/index.ts';
 import type { Machine, MachineId } from '../../core/machine/machine.ts';
+import { isBmcTrouble } from '../../core/quarantine/quarantine.ts';
 import type { Storage } from '../../core/storage/storage.ts';
 import { Semaphore } from '../../kernel/concurrency/semaphore.ts';
 import { asCodedError } from '../../kernel/errors/service-error.ts';
@@ -60,6 +61,8 @@ export interface PollerParts {
   readonly holds?: ((id: MachineId) => boolean) | undefined;
   /** Hears how it goes with each BMC. */
   readonly watch?: Pick<DeviceWatch, 'bmcFailed'> | undefined;
+  /** Hears of each machine that is forgotten, or has no BMC any more. */
+  readonly gone?: ((id: MachineId) => void) | undefined;
   /** A number from 0 up to 1; `Math.random` unless given. */
   readonly random?: (() => number) | undefined;
 }
@@ -106,6 +109,8 @@ export class PowerPoller {
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[] = [];
+  /** Machines that could not be looked up, and will be in a while. */
+  readonly #again = new Set<MachineId>();
   #loop: Promise<void> = Promise.resolve();
 
   constructor(parts: PollerParts) {
@@ -237,6 +242,12 @@ export class PowerPoller {
     } catch (thrown) {
       if (this.#stopping.signal.aborted) return;
       const error = asCodedError(thrown);
+      if (!isBmcTrouble(error)) {
+        // The BMC did nothing wrong: what it told could not be written down, for example.
+        metrics.powerPolls.inc({ outcome: error.code });
+        log.warn({ machine: machine.hostname, error: error.message }, 'power not read');
+        return;
+      }
       breaker.failed(error);
       this.#parts.watch?.bmcFailed(machine, error);
       metrics.powerPolls.inc({ outcome: error.code });
@@ -282,9 +293,20 @@ export class PowerPoller {
 
   /** Brings the polling of one machine in line with what is stored about it. */
   #refresh(id: MachineId): void {
-    this.#load(id).catch((error: unknown) =>
-      this.#parts.log.error({ machine: id, err: error }, 'polling not brought up to date'),
-    );
+    this.#load(id).catch((error: unknown) => {
+      const { log, clock, settings } = this.#parts;
+      log.error({ machine: id, err: error }, 'polling not brought up to date; it is tried again');
+      // The end of an operation, or a new login, is told once: it must not be missed because the database was away.
+      if (this.#again.has(id)) return;
+      this.#again.add(id);
+      clock.sleep(settings.interval, this.#stopping.signal).then(
+        () => {
+          this.#again.delete(id);
+          this.#refresh(id);
+        },
+        () => undefined,
+      );
+    });
   }
 
   async #load(id: MachineId): Promise<void> {
@@ -295,6 +317,7 @@ export class PowerPoller {
     }));
     if (this.#stopping.signal.aborted) return;
     const polled = this.#polled.get(id);
+    if (!machine?.bmc) this.#parts.gone?.(id);
     if (!machine?.bmc || !this.#holds(id)) {
       if (polled) this.#schedule.remove(polled);
       this.#polled.delete(id);

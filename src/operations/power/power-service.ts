@@ -176,6 +176,7 @@ export class PowerService {
 
   /** Power cycle of a machine that is on: at most once. */
   cycle(machine: Machine, signal?: AbortSignal): Promise<void> {
+    this.#bootDevices.delete(machine.id);
     return this.#noted(
       machine,
       'power cycle',
@@ -186,6 +187,8 @@ export class PowerService {
 
   async setBootDevice(machine: Machine, device: BootDevice, signal?: AbortSignal): Promise<Evidence> {
     this.#bootDevices.delete(machine.id);
+    // The BMC forgets it from when it was set, not from when it was read back.
+    const at = this.#clock.monotonic();
     const evidence = await this.#noted(
       machine,
       `boot device ${device}`,
@@ -193,7 +196,7 @@ export class PowerService {
         this.#first(machine, () => this.#bmc(machine).setBootDevice(this.#request(machine, device), signal)),
       ({ summary }) => ({ text: summary }),
     );
-    this.#bootDevices.set(machine.id, { device, at: this.#clock.monotonic() });
+    this.#bootDevices.set(machine.id, { device, at });
     return evidence;
   }
 
@@ -226,7 +229,7 @@ export class PowerService {
 
   /** The System Event Log. @throws ServiceError `request.unsupported` where the driver has none, or DeviceError */
   eventLog(machine: Machine, signal?: AbortSignal): Promise<readonly BmcEvent[]> {
-    return this.#first(machine, () => {
+    return this.#commanded(machine, () => {
       const bmc = this.#bmc(machine);
       return bmc.eventLog?.(signal) ?? unsupported(machine, 'event log');
     });
@@ -244,7 +247,7 @@ export class PowerService {
   }
 
   sensors(machine: Machine, signal?: AbortSignal): Promise<readonly BmcSensor[]> {
-    return this.#first(machine, () => {
+    return this.#commanded(machine, () => {
       const bmc = this.#bmc(machine);
       return bmc.sensors?.(signal) ?? unsupported(machine, 'sensors');
     });
@@ -262,18 +265,22 @@ export class PowerService {
     return bmc.console?.(options, signal) ?? unsupported(machine, 'console');
   }
 
-  /** Ends the session with a machine's BMC: another instance is to have it. */
+  /** Ends the session with a machine's BMC: another instance is to have it, or nobody. */
   async release(id: MachineId): Promise<void> {
-    this.#polls.get(id)?.abort(new Error('another instance is to have the machine'));
+    this.#polls.get(id)?.abort(new Error('the machine is left to others'));
     // What it reads and stores from now on is not seen here.
     this.#stored.delete(id);
     this.#bootDevices.delete(id);
     this.#observations.forget(id);
     const address = this.#openOf.get(id) ?? '';
     this.#openOf.delete(id);
+    await this.#closeAt(address).catch(() => undefined);
+  }
+
+  async #closeAt(address: string): Promise<void> {
     const open = this.#open.get(address);
     this.#open.delete(address);
-    await open?.bmc.close().catch(() => undefined);
+    await open?.bmc.close();
   }
 
   async close(): Promise<void> {
@@ -336,7 +343,15 @@ export class PowerService {
     const record = requireBmc(machine);
     const target = this.#target(machine);
     const key = `${record.driver} ${record.host}:${record.port}`;
+    const before = this.#openOf.get(machine.id);
     this.#openOf.set(machine.id, key);
+    if (before !== undefined && before !== key) {
+      // What another BMC said, and was told, says nothing about this one.
+      this.#observations.outdate(machine.id);
+      this.#bootDevices.delete(machine.id);
+      // Its session would be kept alive for ever, and hold a place at a BMC that is no longer the machine's.
+      this.#closeAt(before).catch(() => undefined);
+    }
     const fingerprint = JSON.stringify([
       record.username,
       record.password.reveal(),
@@ -361,7 +376,6 @@ export class PowerService {
   /** Runs a command before any reading in the background: one that is under way gets a moment to end, then it is cut. */
   async #first<T>(machine: Machine, command: () => Promise<T>): Promise<T> {
     const { id } = machine;
-    if (this.#parts.far?.has(id)) return this.#parts.far.refuse(machine);
     this.#urgent.set(id, (this.#urgent.get(id) ?? 0) + 1);
     const poll = this.#polls.get(id);
     if (poll)
@@ -369,6 +383,22 @@ export class PowerService {
         () => poll.abort(new Error('a command goes first')),
         () => undefined,
       );
+    try {
+      return await this.#commanded(machine, command);
+    } finally {
+      const left = this.#urgent.get(id)! - 1;
+      if (left > 0) this.#urgent.set(id, left);
+      else this.#urgent.delete(id);
+    }
+  }
+
+  /**
+   * Runs what somebody asked for, without holding up the readings in the background: a long event log takes longer to read than a
+   * reading of the power counts.
+   */
+  async #commanded<T>(machine: Machine, command: () => Promise<T>): Promise<T> {
+    const { id } = machine;
+    if (this.#parts.far?.has(id)) return this.#parts.far.refuse(machine);
     try {
       const result = await command();
       for (const listener of this.#reachedListeners) listener(id);
@@ -378,16 +408,13 @@ export class PowerService {
       const error = asCodedError(thrown);
       if (error.code === 'power.auth') this.#parts.watch?.bmcFailed(machine, error);
       throw thrown;
-    } finally {
-      const left = this.#urgent.get(id)! - 1;
-      if (left > 0) this.#urgent.set(id, left);
-      else this.#urgent.delete(id);
     }
   }
 
   async #read(machine: Machine, signal: AbortSignal | undefined): Promise<PowerState> {
+    const bmc = this.#bmc(machine);
     const ticket = this.#observations.begin(machine.id);
-    const state = await this.#bmc(machine).state(signal);
+    const state = await bmc.state(signal);
     this.#parts.watch?.bmcAnswered(machine.id);
     if (this.#observations.note(machine.id, ticket, state)) await this.#seen(machine, state);
     return state;

@@ -23,6 +23,8 @@ import { completionError, place } from './ipmi-errors.ts';
 const mostEntries = 65_535;
 /** Times before this (some months after 1970) count from the BMC's start: its clock was not set (IPMI 2.0, section 37.1). */
 const clockWasSet = 0x2000_0000;
+/** "Invalid or unspecified" (the same section). */
+const unspecifiedTime = 0xffff_ffff;
 /** How often a BMC that is erasing its log is asked whether it is done. */
 const clearing = { tries: 30, pause: milliseconds(500) };
 
@@ -78,7 +80,9 @@ export async function clearEventLog(
 }
 
 function eventOf(record: SelRecord, raw: Buffer): BmcEvent {
-  const at = record.timestamp === null || record.timestamp < clockWasSet ? null : record.timestamp * 1_000;
+  const { timestamp } = record;
+  const known = timestamp !== null && timestamp >= clockWasSet && timestamp !== unspecifiedTime;
+  const at = known ? timestamp * 1_000 : null;
   const common = { id: record.id, at, raw: raw.subarray(0, 16).toString('hex') };
   if (record.kind === 'oem')
     return {

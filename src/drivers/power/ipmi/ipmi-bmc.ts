@@ -292,11 +292,12 @@ export class IpmiBmc implements Bmc {
       signal,
     );
     if (answer.completion !== completionCode.ok) return null;
-    const flags = connection.decode(
-      () => decodeBootFlags(getBootOptions.decodeResponse(answer.data).data),
-      getBootOptions.name,
-    );
-    return requestOf(flags, this.#quirks);
+    const flags = connection.decode(() => {
+      const option = getBootOptions.decodeResponse(answer.data);
+      // What is marked invalid the firmware does not heed.
+      return option.parameter === parameter && !option.invalid ? decodeBootFlags(option.data) : null;
+    }, getBootOptions.name);
+    return flags && requestOf(flags, this.#quirks);
   }
 }
 

@@ -29,6 +29,9 @@ import type { IpmiSettings } from './ipmi-settings.ts';
 import { quirksOf } from './quirks.ts';
 import { setUpSession, type SetupOutcome } from './session-setup.ts';
 
+/** What a BMC that knows IPMI 1.5 only says to the bit that asks for the data of 2.0; a BMC that starts says other things. */
+const notOf20: ReadonlySet<number> = new Set([completionCode.invalidField, completionCode.invalidLength]);
+
 /** How a command is to be carried. */
 export interface CommandMode {
   /** Privilege level that it needs: 2 user, 3 operator. */
@@ -52,6 +55,11 @@ export interface ConnectionParts {
   readonly context: DeviceContext;
   /** Aborted when the driver closes. */
   readonly driverClosing: AbortSignal;
+  /**
+   * Something lives in the session that ends with it: it is kept when idle, whatever settings and quirks say, and counts as dead only
+   * after as many tries as a command gets.
+   */
+  readonly steady?: boolean;
 }
 
 /** The way to one BMC: sets up its session when needed, keeps or closes it when idle, and turns silence and refusals into errors. */
@@ -193,6 +201,18 @@ export class IpmiConnection {
     const session = this.#session;
     this.#forget();
     await session?.close(this.#parts.settings.closeTimeout);
+  }
+
+  /** Sends a last command in this session; nothing where it is over, because another session is not meant. */
+  async lastWord<Request>(
+    session: IpmiSession,
+    codec: CommandCodec<Request, unknown>,
+    request: Request,
+  ): Promise<void> {
+    await this.#parts.line.commands.run(async () => {
+      if (this.#session === session)
+        await session.request(codec, request, [this.#parts.settings.closeTimeout]);
+    });
   }
 
   /** Leaves the BMC to somebody else; only for whoever has the line's turn. */
@@ -339,7 +359,8 @@ export class IpmiConnection {
   #acceptableSuites(): readonly SuiteId[] {
     const { target } = this.#parts;
     if (target.minSuite === 17 || target.knownSuite === 17 || this.#suite === 17) return [17];
-    return this.#suite === 3 ? [3] : [17, 3];
+    // What spoke 3 may since have been told to take 17 only.
+    return this.#suite === 3 ? [3, 17] : [17, 3];
   }
 
   async #trySuite(channel: BmcChannel, suite: SuiteId, signal: AbortSignal): Promise<SetupOutcome> {
@@ -384,9 +405,12 @@ export class IpmiConnection {
       signal,
     );
     if (answer === null) return unreachable(target, 'no answer from the BMC', channel.lastTrouble);
-    const only15 =
-      answer.completion !== completionCode.ok ||
-      !getChannelAuthCapabilities.decodeResponse(answer.data).ipmi20;
+    const { completion, data } = answer;
+    const ok = completion === completionCode.ok;
+    const codec = getChannelAuthCapabilities;
+    const only15 = ok
+      ? !this.decode(() => codec.decodeResponse(data), codec.name).ipmi20
+      : notOf20.has(completion);
     return only15
       ? new DeviceError({
           code: 'power.suite',
@@ -397,7 +421,7 @@ export class IpmiConnection {
       : unreachable(
           target,
           'the BMC answers discovery, but not the opening of a session',
-          channel.lastTrouble,
+          ok ? channel.lastTrouble : describeCompletion(completion),
         );
   }
 
@@ -418,10 +442,11 @@ export class IpmiConnection {
     this.#session = null;
   }
 
-  /** One command, asked once: a session that is not answered any more is given up, and the next command sets up a new one. */
+  /** One command, usually asked once: a session that is not answered any more is given up, and the next command sets up a new one. */
   async #keepAlive(session: IpmiSession): Promise<void> {
-    const time = this.#parts.settings.answerTimeouts.slice(0, 1);
-    const answer = await session.request(getDeviceId, undefined, time, this.#parts.driverClosing);
+    const { settings, steady, driverClosing } = this.#parts;
+    const times = steady ? settings.answerTimeouts : settings.answerTimeouts.slice(0, 1);
+    const answer = await session.request(getDeviceId, undefined, times, driverClosing);
     if (answer !== null) {
       this.#learnMaker(answer);
       if (this.#closesIdle) await this.endSession();
@@ -444,10 +469,11 @@ export class IpmiConnection {
   }
 
   #obeyQuirks(): void {
+    const { steady } = this.#parts;
     const { commandPause, idle, quirks } = this.#parts.settings;
     const found = quirksOf(this.#manufacturer, quirks);
     this.#commandPause = Math.max(commandPause, ...found.map((quirk) => quirk.commandPause ?? 0));
-    this.#closesIdle = idle === 'close' || found.some(({ closesIdle }) => closesIdle);
+    this.#closesIdle = !steady && (idle === 'close' || found.some(({ closesIdle }) => closesIdle));
   }
 
   /**

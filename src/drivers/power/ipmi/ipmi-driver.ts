@@ -61,12 +61,11 @@ class IpmiDriver implements PowerDriver {
     const shared = { target, context: this.#context, driverClosing: this.#closing.signal };
     const parts = { ...shared, line, settings: this.#settings };
     const connection = new IpmiConnection({ ...parts, hub: this.#hub });
-    // A console's session must live as long as the console, however little is typed.
-    const settings: IpmiSettings = { ...this.#settings, idle: 'keep-alive' };
     const another = (): IpmiConnection => {
       const ownLine = new BmcLine(() => this.#consoleLines.delete(ownLine));
       this.#consoleLines.add(ownLine);
-      return new IpmiConnection({ ...shared, line: ownLine, settings, hub: this.#hub });
+      // A console's session must live as long as the console, however little is typed.
+      return new IpmiConnection({ ...parts, line: ownLine, hub: this.#hub, steady: true });
     };
     const bmc = new IpmiBmc({ ...parts, connection, another });
     this.#opened.set(key, { target, bmc });

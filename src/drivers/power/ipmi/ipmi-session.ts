@@ -8,7 +8,7 @@ import { sealDatagram, unsealPacket } from '../../../wire/rmcp/sealed-packet.ts'
 import { clientWindow, nextSequence, SequenceWindow } from '../../../wire/rmcp/sequence-window.ts';
 import type { BmcChannel } from './bmc-channel.ts';
 import { randomFromPool } from './random-pool.ts';
-import type { SessionSecrets } from './session-setup.ts';
+import type { SessionSecrets } from './session-secrets.ts';
 
 /** An established session: encrypted and authenticated questions and answers, one at a time. */
 export class IpmiSession {

@@ -54,10 +54,8 @@ export async function openConsole(
       send: (payload) => session.sendSol(payload),
       leave: async (active) => {
         driverClosing.removeEventListener('abort', onClosing);
-        if (active && connection.session === session && !driverClosing.aborted)
-          await connection
-            .exchange(deactivateSol, undefined, anyAnswer, driverClosing)
-            .catch(() => undefined);
+        // Only in the session of this console: in another one it would end whoever's console there is by then.
+        if (active && !driverClosing.aborted) await connection.lastWord(session, deactivateSol, undefined);
         await connection.leave();
       },
     });

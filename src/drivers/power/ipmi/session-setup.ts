@@ -26,14 +26,9 @@ import {
 } from '../../../wire/rmcp/session-keys.ts';
 import type { BmcChannel } from './bmc-channel.ts';
 import { isSuiteRefusal, place, statusError } from './ipmi-errors.ts';
+import { IpmiSession } from './ipmi-session.ts';
 import { randomFromPool } from './random-pool.ts';
-
-/** What a finished set-up leaves. */
-export interface SessionSecrets {
-  readonly clientId: number;
-  readonly bmcId: number;
-  readonly keys: SessionKeys;
-}
+import type { SessionSecrets } from './session-secrets.ts';
 
 /** How one pass of the set-up ended. `silent`: which message got no answer. */
 export type SetupOutcome =
@@ -93,6 +88,7 @@ export async function setUpSession(
   }
 
   let established = false;
+  let proven: SessionKeys | null = null;
   let reason: number = rmcpStatus.noResources;
   try {
     const clientRandom = randomFromPool(16);
@@ -129,6 +125,7 @@ export async function setUpSession(
     }
 
     const keys = deriveSessionKeys(secrets);
+    proven = keys;
     const rakp4 = await channel.ask(
       setUpDatagram(
         payloadType.rakp3,
@@ -152,7 +149,11 @@ export async function setUpSession(
     established = true;
     return { kind: 'established', session: { clientId, bmcId, keys } };
   } finally {
-    if (!established) giveUp(reason);
+    if (!established) {
+      giveUp(reason);
+      // Perhaps only the answer was lost, or not waited for: then the BMC has a session, which no message of the set-up ends.
+      if (proven) new IpmiSession(channel, { clientId, bmcId, keys: proven }, 0).abandon();
+    }
   }
 }
 
@@ -167,7 +168,9 @@ function setUpDatagram(type: number, payload: Buffer): Buffer {
 }
 
 /** Takes the answer of this type with this tag and, where it carries one, this client id. */
-function acceptor<T extends { readonly tag: number; readonly clientId: number | null }>(
+function acceptor<
+  T extends { readonly tag: number; readonly status: number; readonly clientId: number | null },
+>(
   type: number,
   decode: (payload: Buffer) => T,
   tag: number,
@@ -180,7 +183,8 @@ function acceptor<T extends { readonly tag: number; readonly clientId: number | 
     if (packet.payloadType !== type || packet.sessionId !== 0) return undefined;
     const message = decode(packet.payload);
     // The client id of a refusal may be zeroed; of an agreement it must be ours.
-    const ours = message.clientId === null || message.clientId === 0 || message.clientId === clientId;
+    const refused = message.status !== rmcpStatus.ok;
+    const ours = message.clientId === clientId || (refused && !message.clientId);
     return message.tag === tag && ours ? message : undefined;
   };
 }

@@ -46,6 +46,8 @@ const unknownSizeChunk = 60;
 
 interface Outstanding {
   readonly sequence: number;
+  /** The last session sequence number heard before it was first sent: what acknowledges it was sent after that. */
+  readonly since: number;
   readonly settle: (answer: SolPacket | null) => void;
 }
 
@@ -63,6 +65,8 @@ export class SolConsole implements BmcConsole {
    * right before it; one that the network held back is older than what came meanwhile, and was acknowledged long ago.
    */
   #newest = 0;
+  /** The same of any packet. */
+  #latest = 0;
   #outstanding: Outstanding | null = null;
   #broken: CodedError | null = null;
   #closed = false;
@@ -96,7 +100,10 @@ export class SolConsole implements BmcConsole {
   hear(packet: SolPacket, order: number): void {
     if (this.#closed || this.#broken) return;
     const waiting = this.#outstanding;
-    if (waiting && packet.acknowledged === waiting.sequence) waiting.settle(packet);
+    // Numbers begin again after 15: an acknowledgement that the network held back must not be taken for that of a later packet.
+    const later = waiting !== null && isNewer(order, waiting.since);
+    if (later && packet.acknowledged === waiting.sequence) waiting.settle(packet);
+    if (isNewer(order, this.#latest)) this.#latest = order;
     if (packet.sequence !== 0 && isNewer(order, this.#newest)) {
       this.#newest = order;
       this.#take(packet);
@@ -159,9 +166,10 @@ export class SolConsole implements BmcConsole {
   async #exchange(characters: Buffer, flags: number): Promise<SolPacket> {
     const { settings } = this.#parts;
     this.#sequence = nextSolSequence(this.#sequence);
+    const since = this.#latest;
     for (let i = 0; i < settings.tries; i += 1) {
       this.#throwIfOver();
-      const answer = await this.#once(this.#sequence, characters, flags);
+      const answer = await this.#once(this.#sequence, since, characters, flags);
       if (answer) return answer;
     }
     this.#throwIfOver();
@@ -170,7 +178,7 @@ export class SolConsole implements BmcConsole {
     throw error;
   }
 
-  #once(sequence: number, characters: Buffer, flags: number): Promise<SolPacket | null> {
+  #once(sequence: number, since: number, characters: Buffer, flags: number): Promise<SolPacket | null> {
     return new Promise((resolve) => {
       const settle = (answer: SolPacket | null): void => {
         this.#outstanding = null;
@@ -178,7 +186,7 @@ export class SolConsole implements BmcConsole {
         resolve(answer);
       };
       const cancel = startTimer(this.#parts.clock, this.#parts.settings.retryAfter, () => settle(null));
-      this.#outstanding = { sequence, settle };
+      this.#outstanding = { sequence, since, settle };
       this.#send({ sequence, acknowledged: 0, accepted: 0, flags }, characters);
     });
   }

@@ -13,6 +13,8 @@ export const bootParameter = {
 export interface BootOption {
   readonly parameter: number;
   readonly data: Buffer;
+  /** In an answer: marked as invalid, or locked. */
+  readonly invalid?: boolean;
 }
 
 /** IPMI 2.0, section 28.12. */
@@ -39,11 +41,13 @@ export const getBootOptions: CommandCodec<{ readonly parameter: number }, BootOp
     requireLength(data, 1, 'Get System Boot Options');
     return { parameter: data[0]! & 0x7f };
   },
-  encodeResponse: (response) => Buffer.concat([Buffer.from([0x01, response.parameter]), response.data]),
+  encodeResponse: ({ parameter, data, invalid }) =>
+    Buffer.concat([Buffer.from([0x01, parameter | (invalid ? 0x80 : 0)]), data]),
   decodeResponse(data) {
     requireLength(data, 2, 'Get System Boot Options');
-    // Bit 7 = locked by somebody; the value is shown all the same.
-    return { parameter: data[1]! & 0x7f, data: data.subarray(2) };
+    // Bit 7: marked invalid or locked (table 28-13); the value is shown all the same.
+    const invalid = (data[1]! & 0x80) !== 0;
+    return { parameter: data[1]! & 0x7f, data: data.subarray(2), ...(invalid && { invalid }) };
   },
 };
 
