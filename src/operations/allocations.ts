@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { CodedError, type EraseGrade } from '../../plugin-api/index.ts';
 import { requesterOf, type Asker } from '../core/access/principal.ts';
 import { authoriseOn } from '../core/access/rights.ts';
@@ -109,8 +110,9 @@ export class Allocations {
       externalId: userClaimId(by.principal, id),
       owner: by.principal,
     };
+    let submitted: Submitted;
     try {
-      return await this.#operations.submit({
+      submitted = await this.#operations.submit({
         ...start,
         kind: 'start',
         machineId: id,
@@ -123,6 +125,8 @@ export class Allocations {
       if (!claim) await this.#unclaim(id, by, externalId);
       throw thrown;
     }
+    refuseOther(submitted, start, machine);
+    return submitted;
   }
 
   /**
@@ -305,6 +309,28 @@ function taken(machine: Machine, claim: Claim): ServiceError {
   return new ServiceError({
     code: 'claim.machine-taken',
     what: `${claim.externalId} holds the machine`,
+    where: machine.hostname,
+  });
+}
+
+/** Who asked for something else must not take what is being deployed for it. */
+function refuseOther(
+  submitted: Submitted,
+  {
+    template,
+    userData,
+    sshKeys,
+    hostname,
+  }: Pick<StartOrder, 'template' | 'userData' | 'sshKeys' | 'hostname'>,
+  machine: Machine,
+): void {
+  if (!submitted.operation || !submitted.joined) return;
+  const { input } = submitted.operation;
+  const running = [input['template'], input['userData'], input['sshKeys'], input['hostname']];
+  if (isDeepStrictEqual(running, [template, userData, sshKeys, hostname])) return;
+  throw new ServiceError({
+    code: 'operation.conflict',
+    what: 'another deployment of it is running, of another image or with other data',
     where: machine.hostname,
   });
 }

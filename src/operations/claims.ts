@@ -1,6 +1,7 @@
 import type { Asker, Requester } from '../core/access/principal.ts';
 import type { Claim } from '../core/claim/claim.ts';
 import type { Machine, MachineId } from '../core/machine/machine.ts';
+import { withoutClaim } from '../core/machine/profile.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { recordEvent } from './timeline/record-event.ts';
@@ -77,12 +78,5 @@ export async function endClaim(
   await recordEvent(tx, { at, machineId, kind: 'claim', text, before: externalId, after: 'free', who });
   if (claim.holder !== 'user') return;
   const profile = await tx.profiles.find(machineId);
-  if (!profile) return;
-  await tx.profiles.save({
-    ...profile,
-    ownerData: {},
-    agentName: '',
-    locked: false,
-    ...(profile.interfacesOfClaim && { interfaces: null, interfacesOfClaim: false }),
-  });
+  if (profile) await tx.profiles.save(withoutClaim(profile));
 }

@@ -174,11 +174,12 @@ function poolExists(name: string): ServiceError {
 }
 
 function refuseName(name: string): void {
-  if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,127}$/.test(name))
+  if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/.test(name))
     throw new ServiceError({
       code: 'request.invalid',
       what: `"${name.slice(0, 140)}" cannot be the name of a pool`,
-      remedy: 'begin with a letter or digit; then letters, digits, spaces and . _ -',
+      remedy:
+        'begin with a letter or digit; then letters, digits, spaces and . _ -, 64 characters in all at most',
     });
 }
 

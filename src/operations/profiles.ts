@@ -1,8 +1,7 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Asker } from '../core/access/principal.ts';
 import { authoriseOn } from '../core/access/rights.ts';
 import type { Machine, MachineId, ShownMachine } from '../core/machine/machine.ts';
-import { emptyProfile, type MachineProfile } from '../core/machine/profile.ts';
+import { afterChange, emptyProfile, type MachineProfile } from '../core/machine/profile.ts';
 import type { Storage, Tx } from '../core/storage/storage.ts';
 import { refuseStranger } from './claims.ts';
 import { requireMachine } from './machine-state.ts';
@@ -21,8 +20,8 @@ export class Profiles {
   }
 
   /**
-   * Changes what is said about a machine; `change` gets what is stored, and may throw. Interfaces that were changed under a
-   * user's claim go with it.
+   * Changes what is said about a machine; `change` gets what is stored, and may throw. Once a user's claim
+   * ends, interfaces that were changed under it are what they were before.
    * @throws ServiceError `claim.not-held` for a user who does not hold the machine; `access.scope`, `request.forbidden`,
    *   `machine.unknown`, and `store.conflict` when somebody else was faster
    */
@@ -38,12 +37,11 @@ export class Profiles {
       refuseStranger(by, machine, claim);
       const before = await profileOf(tx, id);
       const after = change(before);
-      const redrawn = !isDeepStrictEqual(after.interfaces, before.interfaces);
       return tx.profiles.save({
         ...after,
         machineId: id,
         version: before.version,
-        ...(redrawn && { interfacesOfClaim: claim?.holder === 'user' }),
+        ...afterChange(before, after, claim?.holder === 'user'),
       });
     });
   }

@@ -161,9 +161,9 @@ async function refuseHolder(tx: Tx, name: string, what: string): Promise<void> {
     });
 }
 
-/** What is worth something to whoever has the name: keys, SSH keys and files. */
+/** What is worth something to whoever has the name: keys, SSH keys, certificates, files and reserved addresses. */
 async function deleteBelongings(tx: Tx, name: string): Promise<void> {
   for (const key of await tx.apiKeys.ofPrincipal(name)) await tx.apiKeys.delete(key.tokenKey);
-  for (const kind of ['ssh-key', 'file'] as const)
+  for (const kind of ['ssh-key', 'ssl-key', 'file', 'ip-address'] as const)
     for (const record of await tx.records.list(kind, name)) await tx.records.delete(kind, record.id);
 }

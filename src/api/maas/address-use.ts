@@ -4,9 +4,12 @@ import type { StoredRecord } from '../../core/storage/stored-record.ts';
 import type { Tx } from '../../core/storage/storage.ts';
 import { toDevice } from './device.ts';
 import { wholeNumber } from './form-values.ts';
-import type { MaasCall } from './handler.ts';
+import type { MaasCall, MaasUser } from './handler.ts';
 import { contains, formatAddress, parseAddress, parseNetwork, usable, type IpNetwork } from './ip-network.ts';
+import { mayView } from './machine-desk.ts';
+import { seeMachines } from './machine-sight.ts';
 import { invalidField } from './maas-refusal.ts';
+import { NetworkLookup } from './network-lookup.ts';
 import { textOf } from './text-of.ts';
 
 /** Addresses one after the other, and what they are used for. */
@@ -103,23 +106,28 @@ export function statisticsJson(subnet: StoredRecord, used: readonly AddressRange
   };
 }
 
-/** The addresses of the subnet that somebody has, as `ip_addresses` tells them. */
-export async function addressesIn(tx: Tx, subnet: StoredRecord): Promise<unknown> {
+/** The addresses of the subnet that somebody has, as `ip_addresses` tells them: of machines and users, those that the asker may see. */
+export async function addressesIn(tx: Tx, subnet: StoredRecord, asker: MaasUser): Promise<unknown> {
   const used = await usedAddresses(tx, subnet);
   const ids = used.flatMap(({ node }) => (node?.node_type === 0 ? [node.system_id as MachineId] : []));
+  const machines = await tx.machines.shown(ids);
+  const seen = (await seeMachines(tx, machines, await NetworkLookup.read(tx))).filter(mayView(asker));
   const hostnames = new Map<string, string>([
     ...(await tx.records.list('device'))
       .map(toDevice)
       .map(({ systemId, hostname }) => [systemId, hostname] as const),
-    ...(await tx.machines.shown(ids)).map(({ id, hostname }) => [id, hostname] as const),
+    ...seen.map(({ machine: { id, hostname } }) => [id, hostname] as const),
   ]);
   return used.map(({ ip, alloc, user, node }) => {
-    const hostname = (node && hostnames.get(node.system_id)) ?? '';
+    const hostname = node && hostnames.get(node.system_id);
+    const known = user !== null && (asker.isAdmin || user === asker.principal.name);
     return {
       ip,
       alloc_type: alloc,
-      ...(user !== null && { user }),
-      ...(node && { node_summary: { ...node, hostname, fqdn: hostname, is_container: false } }),
+      ...(known && { user }),
+      ...(hostname != null && {
+        node_summary: { ...node, hostname, fqdn: hostname, is_container: false },
+      }),
     };
   });
 }
@@ -131,11 +139,15 @@ export async function usedAddresses(tx: Tx, subnet: StoredRecord): Promise<reado
   const add = (address: UsedAddress): void => {
     if (contains(network, address.ip)) used.push(address);
   };
-  for (const { machineId, interfaces } of await tx.profiles.list())
-    for (const { name, links } of interfaces ?? [])
-      for (const { address } of links)
-        if (address !== null)
-          add({ ip: address, alloc: 1, user: null, node: { system_id: machineId, via: name, node_type: 0 } });
+  for (const { machineId, interfaces, networkBefore } of await tx.profiles.list()) {
+    // Those that it gets back when its claim ends are nobody else's meanwhile.
+    const all = [...(interfaces ?? []), ...(networkBefore?.interfaces ?? [])];
+    const vias = new Map<string, string>();
+    for (const { name, links } of all)
+      for (const { address } of links) if (address !== null && !vias.has(address)) vias.set(address, name);
+    for (const [ip, via] of vias)
+      add({ ip, alloc: 1, user: null, node: { system_id: machineId, via, node_type: 0 } });
+  }
   for (const device of (await tx.records.list('device')).map(toDevice))
     for (const { name, links } of device.interfaces)
       for (const { address } of links)

@@ -29,3 +29,9 @@ export function wholeNumber(fields: Fields, name: string): number | undefined {
   if (!/^-?\d{1,9}$/.test(value)) throw invalidField(name, 'Enter a whole number.');
   return Number(value);
 }
+
+/** A machine whose user counts on bridges must not be deployed without them. @throws MaasRefusal 400 */
+export function refuseBridges(fields: Fields): void {
+  if (flagOf(fields, 'bridge_all') === true)
+    throw invalidField('bridge_all', 'Bridges are not made here: let the system make them by its user data.');
+}

@@ -67,6 +67,9 @@ class WrongMethod extends MaasRefusal {
   }
 }
 
+/** Nobody is there any more to be answered. */
+class ClientGone extends Error {}
+
 /** MAAS's API 2.0, as its clients expect it: made from the handlers. */
 export function maasApp({
   context,
@@ -126,7 +129,7 @@ export function maasApp({
     if (action.access === 'admin' && !user.isAdmin)
       throw new MaasRefusal(403, 'This method is reserved for admin users.');
     const gone = new AbortController();
-    res.once('close', () => gone.abort(new Error('the client went away')));
+    res.once('close', () => gone.abort(new ClientGone('the client went away')));
     const reply = await action.handle({
       user,
       param: (name) => paramOf(route, name),
@@ -203,7 +206,8 @@ export function maasApp({
     serve(req, res).catch((thrown: unknown) => {
       const refusal = asMaasRefusal(thrown);
       const { path = '' } = { path: (req.url ?? '').split('?')[0] };
-      if (refusal.status >= 500) log.error({ err: thrown, path }, 'MAAS request failed');
+      if (thrown instanceof ClientGone) log.info({ path }, 'MAAS client went away');
+      else if (refusal.status >= 500) log.error({ err: thrown, path }, 'MAAS request failed');
       else if (refusal.status === 401 || refusal.status === 403 || refusal.status === 429)
         log.warn({ path, from: sourceOf(req), status: refusal.status }, 'MAAS request refused');
       if (res.headersSent || res.destroyed) {

@@ -3,7 +3,7 @@ import { CodedError } from '../../../plugin-api/index.ts';
 import type { Fields } from './fields.ts';
 import type { MaasUser } from './handler.ts';
 import { invalidField, MaasRefusal } from './maas-refusal.ts';
-import { flagOf } from './form-values.ts';
+import { flagOf, refuseBridges } from './form-values.ts';
 import { matchInterfaces, matchStorage, type Matches } from './machine-constraints.ts';
 import type { MachineDesk } from './machine-desk.ts';
 import { commonFilters, commonTests, said, type MachineQuery } from './machine-query.ts';
@@ -19,7 +19,7 @@ export const allocateParameters: Readonly<Record<string, string>> = {
   comment: 'Why, for the records.',
   dry_run: 'true: only say which machine it would be.',
   verbose: 'Taken and not needed.',
-  bridge_all: 'Taken and not needed: bridges are made with create_bridge.',
+  bridge_all: 'Not supported: let the system make bridges by its user data.',
   ...commonFilters,
 };
 
@@ -43,6 +43,7 @@ export async function allocate(
   fields: Fields,
 ): Promise<Allocated> {
   const { storage, allocations } = context;
+  refuseBridges(fields);
   const { query, around } = await storage.run(async (tx) => {
     const around = await Surroundings.read(tx);
     const tests = await commonTests(tx, fields, around);

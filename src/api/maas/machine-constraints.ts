@@ -23,7 +23,7 @@ export function matchStorage(
   const wanted = readStorage(constraint);
   if (!machine) return {};
   const left = [...localDisks(machine.disks)].sort((a, b) => a.disk.bytes - b.disk.bytes);
-  const matches: Record<string, readonly number[]> = {};
+  const matches = new Map<string, readonly number[]>();
   for (const [index, { label, bytes, tags }] of wanted.entries()) {
     const fits = ({ disk }: (typeof left)[number]): boolean =>
       disk.bytes >= bytes && tags.every((tag) => diskTags(disk).includes(tag));
@@ -31,9 +31,9 @@ export function matchStorage(
     const at = left.findIndex((one) => (index > 0 || one.id === root?.id) && fits(one));
     if (at < 0) return null;
     const [taken] = left.splice(at, 1);
-    if (label !== null) matches[label] = [taken!.id];
+    if (label !== null) matches.set(label, [taken!.id]);
   }
-  return matches;
+  return Object.fromEntries(matches);
 }
 
 function readStorage(
@@ -95,7 +95,7 @@ export function matchInterfaces(
 ): Matches | null {
   const wanted = readInterfaces(constraint);
   if (!sight) return {};
-  const matches: Record<string, readonly number[]> = {};
+  const matches = new Map<string, readonly number[]>();
   for (const [label, conditions] of wanted) {
     const found = interfacesOf(sight).filter((one) =>
       [...conditions].every(([key, values]) => {
@@ -105,9 +105,12 @@ export function matchInterfaces(
       }),
     );
     if (found.length === 0) return null;
-    matches[label] = found.map(({ id }) => id);
+    matches.set(
+      label,
+      found.map(({ id }) => id),
+    );
   }
-  return matches;
+  return Object.fromEntries(matches);
 }
 
 function readInterfaces(constraint: string): ReadonlyMap<string, ReadonlyMap<string, readonly string[]>> {

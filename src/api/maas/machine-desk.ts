@@ -115,7 +115,14 @@ export class MachineDesk {
       return tx.machines.idsOfHostnames(hostnames);
     }
     if (!macs) return null;
-    return tx.machines.idsOfMacs(macs);
+    const owners = await tx.machines.idsOfMacs(macs);
+    if (owners.length >= macs.length) return owners;
+    // The rest may be MACs that clients gave to bonds.
+    const wanted = new Set<string>(macs);
+    const given = (await tx.profiles.list()).filter(({ interfaces }) =>
+      interfaces?.some(({ mac }) => wanted.has(mac.toLowerCase().replaceAll('-', ':'))),
+    );
+    return [...new Set([...owners, ...given.map(({ machineId }) => machineId)])];
   }
 }
 

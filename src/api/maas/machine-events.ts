@@ -60,6 +60,12 @@ export function operationEvents(operation: OperationRecord): readonly MachineEve
   return [first, last];
 }
 
+/** `Failed deployment - image.no-match: ...`: what a failed operation left, for who polls the machine. */
+export function failureText({ kind, error }: Pick<OperationRecord, 'kind' | 'error'>): string {
+  const [, , failed] = words[kind];
+  return error ? `${failed} - ${error.code}: ${error.what}` : failed;
+}
+
 export function alarmEvent({ id, at, code, machineId, text }: Alarm): MachineEvent {
   return {
     id: eventId(at, id),

@@ -109,16 +109,18 @@ export async function readMachineQuery(
   };
   const oneOf =
     (of: (sight: MachineSight) => string) =>
-    (values: readonly string[]): Test =>
-    (sight) =>
-      values.includes(of(sight));
+    (values: readonly string[]): Test => {
+      // There may be as many as there are machines.
+      const wanted = new Set(values);
+      return (sight) => wanted.has(of(sight));
+    };
   both(
     'id',
     oneOf(({ machine }) => machine.id),
   );
   both('hostname', (values) => {
-    const names = values.map((value) => value.split('.', 1)[0]!);
-    return ({ machine }) => names.includes(machine.hostname) || values.includes(machine.hostname);
+    const names = new Set(values.flatMap((value) => [value, value.split('.', 1)[0]!]));
+    return ({ machine }) => names.has(machine.hostname);
   });
   both(
     'domain',
@@ -158,7 +160,7 @@ export async function readMachineQuery(
     tests.push(
       (sight) =>
         sight.machine.nics.some(({ mac }) => wanted.has(mac)) ||
-        interfacesOf(sight).some(({ mac }) => wanted.has(mac.toLowerCase())),
+        interfacesOf(sight).some(({ mac }) => wanted.has(mac.toLowerCase().replaceAll('-', ':'))),
     );
   }
   const pools = said(fields, 'pool');

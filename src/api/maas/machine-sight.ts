@@ -16,12 +16,14 @@ export interface MachineSight {
   readonly claim: Claim | null;
   readonly deployment: ShownDeployment | null;
   readonly active: OperationRecord | null;
+  /** The operation that left it failed, for who holds it. */
+  readonly failure: Pick<OperationRecord, 'kind' | 'error'> | null;
   /** Why it gets no new claim, if it does not. */
   readonly withheld: Withholding | null;
   readonly boot: BootPlace;
 }
 
-/** What goes on at each of the machines: seven queries at most whatever their number, and one for each switch not met before. */
+/** What goes on at each of the machines: eight queries at most whatever their number, and one for each switch not met before. */
 export async function seeMachines(
   tx: Tx,
   machines: readonly ShownMachine[],
@@ -33,6 +35,8 @@ export async function seeMachines(
   const claims = byMachine(await tx.claims.ofMachines(ids));
   const deployments = byMachine(await tx.deployments.currentOfMachines(ids));
   const active = byMachine(await tx.journal.activeOfMachines(ids));
+  const failed = machines.filter(({ id, state }) => state === 'failed' && claims.has(id) && !active.has(id));
+  const failures = await lastFailures(tx, failed);
   const withheld = await withholdings(tx, machines);
   const boots = await network.bootPlaces(tx, machines);
   return machines.map((machine) => ({
@@ -41,9 +45,21 @@ export async function seeMachines(
     claim: claims.get(machine.id) ?? null,
     deployment: deployments.get(machine.id) ?? null,
     active: active.get(machine.id) ?? null,
+    failure: failures.get(machine.id) ?? null,
     withheld: withheld.get(machine.id) ?? null,
     boot: boots.get(machine.id)!,
   }));
+}
+
+async function lastFailures(
+  tx: Tx,
+  machines: readonly Pick<ShownMachine, 'id'>[],
+): Promise<ReadonlyMap<MachineId, OperationRecord>> {
+  if (machines.length === 0) return new Map();
+  const machineIds = machines.map(({ id }) => id);
+  // The newest first: a machine whose failure is not among them has failed long before the others.
+  const found = await tx.journal.list({ machineIds, states: ['failed'], limit: machineIds.length * 4 });
+  return byMachine(found.toReversed());
 }
 
 /** The interfaces of a machine as they are to be: as clients changed them, else as inventoried. */

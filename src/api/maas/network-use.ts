@@ -2,11 +2,14 @@ import type { Tx } from '../../core/storage/storage.ts';
 import type { Interface } from '../../core/network/interface.ts';
 import { MaasRefusal } from './maas-refusal.ts';
 
-/** Interfaces that clients made or changed, of all machines, that fit. */
+/** Interfaces that clients made or changed, of all machines, that fit: also those that a machine gets back when its claim ends. */
 async function interfacesThat(tx: Tx, fits: (one: Interface) => boolean): Promise<readonly string[]> {
-  return (await tx.profiles.list()).flatMap(({ machineId, interfaces }) =>
-    (interfaces ?? []).filter(fits).map(({ name }) => `${name} on ${machineId}`),
+  const found = (await tx.profiles.list()).flatMap(({ machineId, interfaces, networkBefore }) =>
+    [...(interfaces ?? []), ...(networkBefore?.interfaces ?? [])]
+      .filter(fits)
+      .map(({ name }) => `${name} on ${machineId}`),
   );
+  return [...new Set(found)];
 }
 
 /** Refuses what would take the VLAN from under a machine's interfaces: its ports would not follow. */

@@ -65,9 +65,11 @@ async function sendArray(res: ServerResponse, status: number, items: AsyncIterab
   }
 }
 
-/** Waits while the client reads slower than we write. */
-async function write(res: ServerResponse, status: number, text: string, signal: AbortSignal): Promise<void> {
+/** Waits while the client reads slower than we write, or until it goes away. */
+async function write(res: ServerResponse, status: number, text: string, gone: AbortSignal): Promise<void> {
   if (!res.headersSent) res.writeHead(status, { 'content-type': jsonType });
   if (res.write(text) || res.destroyed) return;
-  await once(res, 'drain', { signal });
+  await once(res, 'drain', { signal: gone }).catch((thrown: unknown) => {
+    if (!gone.aborted) throw thrown;
+  });
 }

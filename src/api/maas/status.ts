@@ -4,6 +4,7 @@ import type { MachineState, ShownMachine } from '../../core/machine/machine.ts';
 import { describeWithholding, type Withholding } from '../../core/quarantine/quarantine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import type { MaasUser } from './handler.ts';
+import { failureText } from './machine-events.ts';
 import type { MaasSettings } from './maas-context.ts';
 
 /** How an erase under way is told. */
@@ -149,11 +150,13 @@ export function statusMessage(
   machine: Pick<ShownMachine, 'quarantine'>,
   active: Pick<OperationRecord, 'kind' | 'state' | 'requester'> | null,
   withheld: Withholding | null = null,
+  failure: Pick<OperationRecord, 'kind' | 'error'> | null = null,
 ): string | null {
   if (active) {
     const what = active.state === 'undoing' ? `undoing a ${active.kind}` : active.kind;
     return `Operation - ${what}, asked for by ${active.requester.principal}`;
   }
   const reason = machine.quarantine?.reason ?? (withheld && describeWithholding(withheld));
-  return reason && `Withheld - ${reason}`;
+  if (reason) return `Withheld - ${reason}`;
+  return failure && failureText(failure);
 }

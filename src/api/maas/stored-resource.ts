@@ -210,6 +210,9 @@ async function refuseTaken<Around>(
   name: string | null,
   own: number | null,
 ): Promise<void> {
+  // The column's width: SQLite would take more, and MariaDB fail.
+  if (name !== null && name.length > 255)
+    throw new MaasRefusal(400, { [nameField]: ['Ensure this value has at most 255 characters.'] });
   const holder = name === null ? null : await tx.records.findByName(kind, name);
   if (!holder || holder.id === own) return;
   const label = nameField.charAt(0).toUpperCase() + nameField.slice(1);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject } from '../../../plugin-api/index.ts';
 import type { Interface } from '../network/interface.ts';
 import type { MachineId } from './machine.ts';
@@ -17,13 +18,21 @@ export interface MachineProfile {
   readonly agentName: string;
   /** Against a release or deletion by mistake. */
   readonly locked: boolean;
-  /** Its network as clients changed it; null = as inventoried (`inventoriedInterfaces`). Gone with the claim it was made under. */
+  /** Its network as clients changed it; null = as inventoried (`inventoriedInterfaces`). */
   readonly interfaces: readonly Interface[] | null;
-  /** True = the interfaces were changed under the present claim, and go with it. */
+  /** True = the network was changed under the present claim, and is what it was before once that ends. */
   readonly interfacesOfClaim?: boolean;
+  /** The network before the present claim changed it; null or absent = as inventoried. */
+  readonly networkBefore?: NetworkBefore | null;
   /** What is only kept and shown: `hwe_kernel`, `swap_size`, ... by MAAS's names. */
   readonly kept: JsonObject;
   readonly version: number;
+}
+
+export interface NetworkBefore {
+  readonly interfaces: readonly Interface[] | null;
+  /** Numbers of the links with the default routes, by {@link gatewayKey}. */
+  readonly gateways: JsonObject;
 }
 
 /** Where `kept` says which link of the interfaces has the default route of a family. */
@@ -44,4 +53,33 @@ export function emptyProfile(machineId: MachineId): MachineProfile {
     kept: {},
     version: 0,
   };
+}
+
+/** What was said about a machine, once the claim ends under which it was said: its network is what it was before. */
+export function withoutClaim(profile: MachineProfile): MachineProfile {
+  const { interfacesOfClaim, networkBefore, ...rest } = profile;
+  const free = { ...rest, ownerData: {}, agentName: '', locked: false };
+  if (!interfacesOfClaim) return free;
+  const { interfaces = null, gateways = {} } = networkBefore ?? {};
+  return { ...free, interfaces, kept: { ...profile.kept, ...noGateways, ...gateways } };
+}
+
+/** A profile that was changed under a user's claim, or without one: what the network was before a claim changed it is kept. */
+export function afterChange(
+  before: MachineProfile,
+  after: MachineProfile,
+  isClaimed: boolean,
+): Pick<MachineProfile, 'interfacesOfClaim' | 'networkBefore'> {
+  const { interfacesOfClaim = false, networkBefore = null } = before;
+  const now = networkOf(after);
+  if (isDeepStrictEqual(networkOf(before), now)) return { interfacesOfClaim, networkBefore };
+  if (!isClaimed) return { interfacesOfClaim: false, networkBefore: null };
+  return { interfacesOfClaim: true, networkBefore: interfacesOfClaim ? networkBefore : networkOf(before) };
+}
+
+const noGateways: JsonObject = { [gatewayKey[4]]: null, [gatewayKey[6]]: null };
+
+function networkOf({ interfaces, kept }: MachineProfile): NetworkBefore {
+  const gateways = Object.fromEntries(Object.values(gatewayKey).map((key) => [key, kept[key] ?? null]));
+  return { interfaces, gateways };
 }

@@ -12,7 +12,7 @@ import {
 } from '../../../plugin-api/index.ts';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { TenantNetwork } from '../claim/deployment.ts';
-import type { Interface, InterfaceLink } from './interface.ts';
+import { effectiveMtus, type Interface, type InterfaceLink } from './interface.ts';
 import { untaggedVid, type SubnetRecord, type VlanRecord } from './network-records.ts';
 
 /** What the numbers in interfaces mean. */
@@ -44,8 +44,10 @@ export interface PlannedInterfaces extends Pick<TenantNetwork, 'native' | 'tagge
 
 type Named = Pick<Interface, 'name'>;
 
-/** Linux keeps 15 characters of an interface's name. */
-const longestName = 15;
+/** Names that Linux takes for an interface (`dev_valid_name`): 15 bytes, no colon, and neither `.` nor `..`. */
+function isDeviceName(name: string): boolean {
+  return name.length <= 15 && !name.includes(':') && name !== '.' && name !== '..';
+}
 
 /**
  * Plans a deployment from a machine's interfaces. A NIC or bond is in use when it has an address (DHCP or fixed) or a VLAN interface on it;
@@ -132,13 +134,24 @@ export function planInterfaces(
       'make a VLAN interface for one of the two',
     );
 
-  const routed = defaultRoutes([...links, ...vlans], numbers, gatewayLinks);
-  const settings = (one: Interface): NicSettings & { readonly dhcp: boolean } =>
-    settingsOf(one, numbers, routed);
+  const standing = [...links, ...vlans];
+  const routed = defaultRoutes(standing, numbers, gatewayLinks);
+  const mtus = effectiveMtus(standing, (vlan) => numbers.vlans.get(vlan)?.mtu);
+  const settings = (one: Interface): NicSettings & { readonly dhcp: boolean } => ({
+    ...settingsOf(one, numbers, routed),
+    ...mtuOf(one, mtus),
+  });
   const entries = used.map(({ link, nics }): NicPlanEntry => {
     const common = { name: link.name, mac: parseMac(link.mac), ...settings(link) };
     if (link.kind === 'physical') return { kind: 'nic', hardware: nics[0]!.mac, ...common };
     if (!canBond) throw refused(link, 'the image cannot bond', 'remove the bond, or take another image');
+    // A NIC keeps the name that the system gives it; a bond gets this one.
+    if (!isDeviceName(link.name))
+      throw refused(
+        link,
+        'no interface can be called so',
+        'rename it: 15 characters at most, without a colon',
+      );
     return { kind: 'bond', members: nics.map((nic) => nic.mac), ...common, ...bondOptions(link, fabric) };
   });
   const tagged = new Set<VlanId>();
@@ -154,7 +167,7 @@ export function planInterfaces(
     if (vlans.some((twin) => twin !== one && twin.vlan === one.vlan && twin.parents.includes(parent.id)))
       throw refused(one, `${parent.name} has two interfaces in VLAN ${vlan}`);
     tagged.add(vlan);
-    const name = one.name.length > longestName ? `vlan${vlan}` : one.name;
+    const name = isDeviceName(one.name) ? one.name : `vlan${vlan}`;
     return { kind: 'vlan', name, link: parent.name, vlan, mac: parseMac(one.mac), ...settings(one) };
   });
   refuseSharedMacs(entries);
@@ -229,17 +242,26 @@ function settingsOf(
   numbers: NetworkNumbers,
   routed: ReadonlyMap<number, string>,
 ): NicSettings & { readonly dhcp: boolean } {
+  for (const { subnet: id } of one.links) {
+    const subnet = id === null ? undefined : numbers.subnets.get(id);
+    if (subnet && subnet.vlan !== one.vlan)
+      throw refused(one, `the subnet ${subnet.cidr} that it is linked to is in another VLAN`, 'link it anew');
+  }
   const fixed = one.links.filter((link) => link.mode === 'static').map((link) => fixedOf(one, link, numbers));
   const gateways = one.links.flatMap((link) => routed.get(link.id) ?? []);
   const nameservers = [...new Set(fixed.flatMap(({ subnet }) => subnet.dns_servers))];
-  const mtu = numberOf(one.params, 'mtu');
   return {
     dhcp: one.links.some((link) => link.mode === 'dhcp' || link.mode === 'auto'),
     ...(fixed.length > 0 && { addresses: fixed.map(({ address }) => address) }),
     ...(gateways.length > 0 && { gateways }),
     ...(nameservers.length > 0 && { nameservers }),
-    ...(mtu !== null && { mtu }),
   };
+}
+
+/** What every system has anyway is not told. */
+function mtuOf(one: Interface, mtus: ReadonlyMap<number, number>): Pick<NicSettings, 'mtu'> {
+  const mtu = mtus.get(one.id);
+  return mtu === undefined || (mtu === 1500 && one.params['mtu'] === undefined) ? {} : { mtu };
 }
 
 function fixedOf(
@@ -251,8 +273,6 @@ function fixedOf(
   const prefix = subnet?.cidr.split('/')[1];
   if (!subnet || address === null || prefix === undefined)
     throw refused(one, 'a fixed address needs the address and its subnet');
-  if (subnet.vlan !== one.vlan)
-    throw refused(one, `the subnet ${subnet.cidr} of ${address} is in another VLAN`);
   return { address: `${address}/${prefix}`, subnet };
 }
 

@@ -57,3 +57,34 @@ export function inventoriedInterfaces(
     ],
   }));
 }
+
+/** What an interface has where nobody says another: MAAS's own. */
+const usualMtu = 1500;
+
+/**
+ * The MTU of each interface, by its number: its own, else that of its VLAN, and never less than what stands on it has, which could not have it
+ * then (MAAS: `Interface.get_effective_mtu`).
+ * @param interfaces those of a machine that count
+ */
+export function effectiveMtus(
+  interfaces: readonly Interface[],
+  mtuOfVlan: (vlan: number) => number | undefined,
+): ReadonlyMap<number, number> {
+  const children = new Map<number, Interface[]>();
+  for (const one of interfaces)
+    for (const parent of one.parents) children.set(parent, [...(children.get(parent) ?? []), one]);
+  const known = new Map<number, number>();
+  const mtuOf = (one: Interface): number => {
+    const before = known.get(one.id);
+    if (before !== undefined) return before;
+    const own = one.params['mtu'];
+    const said = typeof own === 'number' ? own : one.vlan === null ? undefined : mtuOfVlan(one.vlan);
+    // Known before what stands on it is asked: interfaces that stand on each other in a circle are refused elsewhere.
+    known.set(one.id, said ?? usualMtu);
+    const mtu = Math.max(said ?? usualMtu, ...(children.get(one.id) ?? []).map(mtuOf));
+    known.set(one.id, mtu);
+    return mtu;
+  };
+  interfaces.forEach(mtuOf);
+  return known;
+}

@@ -128,6 +128,11 @@ export class AdminService {
     return this.#service.inside.storage;
   }
 
+  get allocations(): Service['inside']['allocations'] {
+    assert.ok(this.#service, 'the service is not running');
+    return this.#service.inside.allocations;
+  }
+
   get token(): string {
     return readFileSync(this.tokenFile, 'utf8').trim();
   }

@@ -24,6 +24,7 @@ export interface MaasCallOptions {
   /** Seconds that the client's clock is ahead. */
   readonly ahead?: number;
   readonly nonce?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** The real service with its MAAS door open, and one administrator's key. */
@@ -97,6 +98,7 @@ export class MaasService {
         ...options.headers,
       },
       ...(body !== undefined && { body }),
+      ...(options.signal && { signal: options.signal }),
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;

@@ -55,6 +55,7 @@ function sight(more: Partial<MachineSight> = {}): MachineSight {
     claim: null,
     deployment: null,
     active: null,
+    failure: null,
     withheld: null,
     boot: { vlan: 1, subnet: 1 },
     ...more,

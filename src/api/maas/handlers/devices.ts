@@ -11,6 +11,7 @@ import { macsField, nameField, needed, textField } from '../form-field.ts';
 import type { MaasCall, MaasHandler } from '../handler.ts';
 import type { MaasContext } from '../maas-context.ts';
 import { invalidField, MaasRefusal, notFound } from '../maas-refusal.ts';
+import { ownerDataAfter } from '../owner-data.ts';
 import { deviceJson } from '../shapes/device.ts';
 import { findBySpecifier, findRecord, noChoice, storedResource } from '../stored-resource.ts';
 import { Surroundings } from '../surroundings.ts';
@@ -80,11 +81,8 @@ export function devicesHandlers({ storage }: MaasContext): readonly MaasHandler[
               const record = await findRecord(tx, found, call);
               authorise(call.user.asker(), 'machine.describe');
               refuseForeign(record, call);
-              const data = new Map(Object.entries(toDevice(record).ownerData));
-              for (const [key, value] of call.fields.entries)
-                if (value === '') data.delete(key);
-                else data.set(key, value);
-              const body = { ...record.body, owner_data: Object.fromEntries(data) };
+              const data = ownerDataAfter(toDevice(record).ownerData, call.fields);
+              const body = { ...record.body, owner_data: data };
               const stored = await tx.records.update({ ...record, body });
               return { json: deviceJson(toDevice(stored), await Surroundings.read(tx)) };
             }),
@@ -120,14 +118,14 @@ function nicOf(mac: string, index: number): Device['interfaces'][number] {
 }
 
 async function refuseTakenMacs(tx: Tx, macs: readonly string[]): Promise<void> {
-  for (const mac of macs) {
-    const machine = await tx.machines.findByMac(parseMac(mac));
-    const devices = (await tx.records.list('device')).map(toDevice);
-    const device = devices.find(({ interfaces }) => interfaces.some((one) => one.mac.toLowerCase() === mac));
-    const holder = machine?.hostname ?? device?.hostname;
-    if (holder !== undefined)
-      throw invalidField('mac_addresses', `MAC address ${mac} already in use on ${holder}.`);
-  }
+  const holders = new Map<string, string>();
+  for (const { hostname, interfaces } of (await tx.records.list('device')).map(toDevice))
+    for (const { mac } of interfaces) holders.set(mac.toLowerCase(), hostname);
+  const machines = await tx.machines.shown(await tx.machines.idsOfMacs(macs.map((mac) => parseMac(mac))));
+  for (const { hostname, nics } of machines) for (const { mac } of nics) holders.set(mac, hostname);
+  const taken = macs.find((mac) => holders.has(mac));
+  if (taken !== undefined)
+    throw invalidField('mac_addresses', `MAC address ${taken} already in use on ${holders.get(taken)!}.`);
 }
 
 async function domainOf(tx: Tx, said: string): Promise<string> {

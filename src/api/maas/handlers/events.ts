@@ -1,7 +1,9 @@
+import { userClaimId } from '../../../core/claim/claim.ts';
 import type { MachineId } from '../../../core/machine/machine.ts';
+import type { OperationRecord } from '../../../core/storage/journal-records.ts';
 import type { Tx } from '../../../core/storage/storage.ts';
 import type { Fields } from '../fields.ts';
-import type { MaasCall, MaasHandler } from '../handler.ts';
+import type { MaasCall, MaasHandler, MaasUser } from '../handler.ts';
 import type { MaasContext } from '../maas-context.ts';
 import { invalidField, MaasRefusal } from '../maas-refusal.ts';
 import {
@@ -130,7 +132,7 @@ async function visibleEvents(
   const owner = fields.get('owner');
   const operations = await tx.journal.list({ limit: remembered });
   const all = [
-    ...operations.flatMap(operationEvents),
+    ...operations.flatMap((operation) => told(user, operation)),
     ...(await tx.alarms.list(remembered)).map(alarmEvent),
   ].filter(({ username }) => !owner || username === owner);
   const ids = [...new Set(all.flatMap(({ machineId }) => machineId ?? []))];
@@ -146,6 +148,15 @@ async function visibleEvents(
       : fits === null && user.isAdmin && !isHidden(machineId, ids, sights);
   });
   return { events, sights };
+}
+
+/** What a machine went through before it was the caller's, or free, is told; who asked for it, why, and what came of it, is not. */
+function told({ principal, isAdmin }: MaasUser, operation: OperationRecord): readonly MachineEvent[] {
+  const { machineId, requester, input } = operation;
+  const isOwn =
+    requester.principal === principal.name || input['externalId'] === userClaimId(principal.name, machineId);
+  const events = operationEvents(operation);
+  return isAdmin || isOwn ? events : events.map((event) => ({ ...event, username: '', description: '' }));
 }
 
 /** Whether the machine is there but not for the caller's eyes. */

@@ -32,8 +32,8 @@ const numbersKey = 'interface_numbers';
 
 const common: Readonly<Record<string, string>> = {
   tags: 'Tags, separated by commas.',
-  mtu: 'MTU.',
-  accept_ra: 'Whether router advertisements are taken.',
+  mtu: 'MTU; that of the VLAN where none is said.',
+  accept_ra: 'Only kept: the system decides whether it takes router advertisements.',
 };
 const speeds: Readonly<Record<string, string>> = {
   link_connected: 'Taken and not needed: NICs tell it themselves.',
@@ -313,9 +313,11 @@ class InterfaceDesk {
     const { settings, storage } = this.#context;
     return storage.run(async (tx) => {
       const seen = await this.#machines.findIn(tx, call.user, call.param('system_id'));
-      const { machine, profile } = seen.sight;
+      const { machine, profile, deployment } = seen.sight;
       refuseElsewhere(seen.sight);
-      if (!statuses.has(seen.status.status))
+      // One that is withheld as well, which is told as Broken: its ports are as they were deployed.
+      const isDeployed = machine.state === 'deployed' || deployment?.state === 'installed';
+      if (!statuses.has(seen.status.status) || (isDeployed && !statuses.has(deployed)))
         throw new MaasRefusal(
           409,
           `Cannot ${what} because the machine is not New, Ready, Allocated, or Broken.`,
@@ -328,7 +330,7 @@ class InterfaceDesk {
       });
       const before = model.interfaces;
       const { id, gateway } = await refusing(() => work(model, tx));
-      if (seen.status.status === deployed) refuseMoved(before, model.interfaces);
+      if (isDeployed) refuseMoved(before, model.interfaces);
       await this.#profiles.change(machine.id, call.user.asker(), (before) => ({
         ...before,
         interfaces: model.interfaces,

@@ -5,12 +5,13 @@ import { answered } from '../answered.ts';
 import { bsonOfBinaries } from '../bson-document.ts';
 import { deployImage, userDataOf } from '../deploy-image.ts';
 import type { Fields } from '../fields.ts';
-import { flagOf, requiredField, wholeNumber } from '../form-values.ts';
+import { flagOf, refuseBridges, requiredField, wholeNumber } from '../form-values.ts';
 import type { MaasAction, MaasCall, MaasHandler, MaasReply, MaasUser } from '../handler.ts';
 import type { MaasContext } from '../maas-context.ts';
 import { invalidField, MaasRefusal } from '../maas-refusal.ts';
 import { MachineDesk, type SeenMachine } from '../machine-desk.ts';
 import { profileChange, profileParameters, readHostname, refuseUnknownPlaces } from '../machine-form.ts';
+import { ownerDataAfter } from '../owner-data.ts';
 import { powerJson, powerParameters, readPower, withPower } from '../power-parameters.ts';
 import { architectureOf } from '../shapes/machine.ts';
 import type { StatusNumber } from '../status.ts';
@@ -109,7 +110,7 @@ function actionsOf(context: MaasContext): readonly MaasAction[] {
         user_data: 'cloud-init user data, in base64.',
         agent_name: 'Kept with the machine until it is released.',
         hwe_kernel: 'Kept and shown: images bring their own kernel.',
-        bridge_all: 'Not supported: make bridges with create_bridge.',
+        bridge_all: 'Not supported: let the system make bridges by its user data.',
         ephemeral_deploy: 'Not supported: machines are deployed to their disks.',
         ...comment,
       },
@@ -292,7 +293,7 @@ function actionsOf(context: MaasContext): readonly MaasAction[] {
         const what = op === 'set_owner_data' ? 'owner data' : 'workload annotation';
         if (sight.claim?.owner !== user.principal.name)
           throw new MaasRefusal(409, `Cannot set ${what}: it hasn't been acquired.`);
-        return (profile) => ({ ...profile, ownerData: ownerData(profile.ownerData, fields) });
+        return (profile) => ({ ...profile, ownerData: ownerDataAfter(profile.ownerData, fields) });
       }),
     })),
     {
@@ -437,6 +438,7 @@ async function deploy(
   for (const gone of ['install_rackd', 'install_kvm', 'register_vmhost'])
     if (flagOf(fields, gone) === true)
       throw new MaasRefusal(400, `Support for ${gone} allocation parameter has been removed.`);
+  refuseBridges(fields);
   if (flagOf(fields, 'ephemeral_deploy') === true)
     throw invalidField('ephemeral_deploy', 'Machines are deployed to their disks here.');
   const images = (await context.engines.get(machine.engine)?.images()) ?? [];
@@ -485,18 +487,6 @@ function gradeOf(fields: Fields, canonical: boolean): EraseGrade | undefined {
   if (quick) return 'quick';
   if (erase) return 'full';
   return canonical ? 'none' : undefined;
-}
-
-function ownerData(
-  before: Readonly<Record<string, string>>,
-  fields: Fields,
-): Readonly<Record<string, string>> {
-  const data = new Map(Object.entries(before));
-  for (const [key, value] of fields.entries) {
-    if (value === '') data.delete(key);
-    else data.set(key, value);
-  }
-  return Object.fromEntries(data);
 }
 
 function refuseLocked({ locked }: Pick<MachineProfile, 'locked'>): void {

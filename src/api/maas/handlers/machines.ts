@@ -1,5 +1,5 @@
 import { parseMac, type Mac } from '../../../../plugin-api/index.ts';
-import type { MachineId } from '../../../core/machine/machine.ts';
+import type { Machine, MachineId } from '../../../core/machine/machine.ts';
 import { emptyProfile } from '../../../core/machine/profile.ts';
 import type { Tx } from '../../../core/storage/storage.ts';
 import { answering } from '../answered.ts';
@@ -289,9 +289,13 @@ async function releaseMany(
 ): Promise<MaasReply> {
   const found = await findMany(context, desk, user, requiredMachines(fields));
   const statuses = found.map((sight) => ({ sight, status: desk.status(user, sight).status }));
+  // All or none: whoever is refused must not find some of them gone.
   const wrong = statuses.filter(({ sight, status }) => !isFreeAlready(status) && !mayRelease(sight, status));
   if (wrong.length > 0) {
-    const listed = wrong.map(({ sight, status }) => `${sight.machine.id} ('${statusNames[status]}')`);
+    const listed = wrong.map(
+      ({ sight: { machine, profile }, status }) =>
+        `${machine.id} ('${statusNames[status]}'${profile.locked ? ', locked' : ''})`,
+    );
     throw new MaasRefusal(409, `Machine(s) cannot be released in their current state: ${listed.join(', ')}.`);
   }
   const released: string[] = [];
@@ -309,8 +313,11 @@ async function releaseMany(
 }
 
 const isFreeAlready = (status: StatusNumber): boolean => status === 4 || status === 12;
-const mayRelease = ({ machine, claim }: MachineSight, status: StatusNumber): boolean =>
-  releasable.has(status) && machine.cloudPlace === null && (claim === null || claim.holder === 'user');
+const mayRelease = ({ machine, claim, profile }: MachineSight, status: StatusNumber): boolean =>
+  releasable.has(status) &&
+  !profile.locked &&
+  machine.cloudPlace === null &&
+  (claim === null || claim.holder === 'user');
 
 async function accept(
   { operations }: MaasContext,
@@ -337,15 +344,25 @@ async function allPowerParameters({ storage }: MaasContext, { user, fields }: Ma
   const wanted = said(fields, 'id');
   const view = mayView(user);
   const parameters = await storage.run(async (tx) => {
-    const ids = (wanted as MachineId[] | null) ?? (await tx.machines.places()).map(({ id }) => id);
-    const found: [string, unknown][] = [];
-    for (const id of ids) {
-      const machine = await tx.machines.find(id);
-      if (machine && view({ machine, claim: null } as MachineSight)) found.push([id, powerJson(machine)]);
-    }
-    return Object.fromEntries(found);
+    const machines = wanted
+      ? await someMachines(tx, wanted as readonly MachineId[])
+      : await tx.machines.list();
+    const shown = machines.filter((machine) => view({ machine, claim: null } as MachineSight));
+    return Object.fromEntries(shown.map((machine) => [machine.id, powerJson(machine)]));
   });
   return { json: parameters };
+}
+
+/** One by one where they are few: of those that are read, every password is opened. */
+async function someMachines(tx: Tx, ids: readonly MachineId[]): Promise<readonly Machine[]> {
+  const wanted = new Set(ids);
+  if (wanted.size > 100) return (await tx.machines.list()).filter(({ id }) => wanted.has(id));
+  const found: Machine[] = [];
+  for (const id of wanted) {
+    const machine = await tx.machines.find(id);
+    if (machine) found.push(machine);
+  }
+  return found;
 }
 
 function isRegistered({ storage }: MaasContext): MaasAction {

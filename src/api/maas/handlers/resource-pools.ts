@@ -43,7 +43,9 @@ export function resourcePoolsHandler({ pools }: MaasContext): MaasHandler {
           const { name, description } = readForm(form, fields, null);
           const text = textOf(description);
           return {
-            json: poolJson(await named(pools.create(textOf(name), { description: text }, user.asker()))),
+            json: poolJson(
+              await named(() => pools.create(textOf(name), { description: text }, user.asker())),
+            ),
           };
         },
       },
@@ -77,7 +79,7 @@ export function resourcePoolHandler({ pools }: MaasContext): MaasHandler {
           if (before === defaultPool && name !== before)
             throw new MaasRefusal(400, 'The default pool cannot be renamed.');
           const change = { name: textOf(name), description: textOf(description) };
-          return { json: poolJson(await named(pools.update(before, change, user.asker()))) };
+          return { json: poolJson(await named(() => pools.update(before, change, user.asker()))) };
         },
       },
       {
@@ -116,9 +118,9 @@ async function findPool(pools: Pools, text: string): Promise<ShownPool> {
 }
 
 /** A name that is taken, or none, is told as MAAS's form does. */
-async function named<T>(work: Promise<T>): Promise<T> {
+async function named<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await work;
+    return await work();
   } catch (thrown) {
     if (!(thrown instanceof ServiceError)) throw thrown;
     if (thrown.code === 'pool.exists')

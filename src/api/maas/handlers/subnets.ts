@@ -16,7 +16,7 @@ import {
   wholeField,
   wordsField,
 } from '../form-field.ts';
-import type { MaasAction, MaasCall, MaasHandler } from '../handler.ts';
+import type { MaasAction, MaasCall, MaasHandler, MaasUser } from '../handler.ts';
 import { contains, parseNetwork } from '../ip-network.ts';
 import type { MaasContext } from '../maas-context.ts';
 import { invalidField, MaasRefusal } from '../maas-refusal.ts';
@@ -50,13 +50,17 @@ const form = {
 export function subnetsHandlers({ storage }: MaasContext): readonly MaasHandler[] {
   const paths = ['subnets/', 'subnets/{id}/'] as const;
   const found = { kind: 'subnet', what: 'Subnet', paths, find: findSubnet } as const;
-  const about = (op: string, doc: string, answer: (tx: Tx, subnet: StoredRecord) => Promise<unknown>) =>
+  const about = (
+    op: string,
+    doc: string,
+    answer: (tx: Tx, subnet: StoredRecord, user: MaasUser) => Promise<unknown>,
+  ) =>
     ({
       method: 'GET',
       op,
       doc,
       handle: (call) =>
-        storage.run(async (tx) => ({ json: await answer(tx, await findRecord(tx, found, call)) })),
+        storage.run(async (tx) => ({ json: await answer(tx, await findRecord(tx, found, call), call.user) })),
     }) satisfies MaasAction;
   return storedResource(storage, {
     ...found,
@@ -68,7 +72,10 @@ export function subnetsHandlers({ storage }: MaasContext): readonly MaasHandler[
     shape: ({ id }, network) => network.subnet(id),
     check: async ({ tx, call, body, before }) => {
       const vlan = await vlanOf(tx, call.fields, before);
-      if (before && vlan !== before.body['vlan']) await refuseLastToBootFrom(tx, before);
+      if (before && vlan !== before.body['vlan']) {
+        await refuseLastToBootFrom(tx, before);
+        await refuseUsedSubnet(tx, before.id, "Can't move subnet to another VLAN");
+      }
       await refuseOther(tx, body, before);
       const cidr = textOf(body['cidr']);
       return { ...body, vlan, fabric: null, vid: null, name: textOf(body['name']) || cidr };

@@ -1,5 +1,5 @@
 import type { JsonObject, NicFacts } from '../../../../plugin-api/index.ts';
-import type { Interface, InterfaceLink } from '../../../core/network/interface.ts';
+import { effectiveMtus, type Interface, type InterfaceLink } from '../../../core/network/interface.ts';
 import { sharedText, withFields } from '../json-text.ts';
 import type { NetworkLookup } from '../network-lookup.ts';
 import { apiRoot } from './resource-uri.ts';
@@ -51,6 +51,7 @@ export function interfacesJson(
   network: Network,
 ): readonly InterfaceJson[] {
   const names = new Map(interfaces.map(({ id, name }) => [id, name]));
+  const mtus = effectiveMtus(interfaces, (id) => network.vlan(id)?.mtu);
   const children = new Map<number, string[]>();
   for (const { name, parents } of interfaces)
     for (const parent of parents) children.set(parent, [...(children.get(parent) ?? []), name].sort());
@@ -72,7 +73,7 @@ export function interfacesJson(
       // MAAS itself has an empty text where nothing was ever said.
       params: Object.keys(one.params).length === 0 ? '' : one.params,
       discovered: one.kind === 'physical' ? [] : null,
-      effective_mtu: mtuOf(one.params['mtu']) ?? vlan?.mtu ?? 1500,
+      effective_mtu: mtus.get(one.id)!,
       vendor: null,
       product: null,
       firmware_version: null,
@@ -103,8 +104,4 @@ function linkJson({ id, mode, subnet, address }: InterfaceLink, network: Network
     ...(address !== null && { ip_address: address }),
     ...(found && { subnet: found }),
   };
-}
-
-function mtuOf(value: unknown): number | null {
-  return typeof value === 'number' ? value : null;
 }

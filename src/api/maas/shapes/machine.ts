@@ -114,7 +114,7 @@ function partsOf(sight: MachineSight, around: Surroundings, eraseTold: EraseTold
     storage: disks.reduce((sum, { size }) => sum + size, 0) / 1e6,
     ...statusOf(sight, eraseTold),
     status_action: '',
-    status_message: statusMessage(machine, active, withheld),
+    status_message: statusMessage(machine, active, withheld, sight.failure),
     ...system,
     ephemeral_deploy: false,
     netboot: machine.state !== 'deployed',
