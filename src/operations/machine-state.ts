@@ -6,6 +6,7 @@ import {
   type MachineState,
 } from '../core/machine/machine.ts';
 import { ourselves } from '../core/quarantine/quarantine.ts';
+import { connectedPorts, describePlace } from '../core/rack/wiring.ts';
 import type { Tx } from '../core/storage/storage.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { endQuarantine, enterQuarantine, type QuarantineReporting } from './quarantine/withhold.ts';
@@ -67,11 +68,18 @@ export async function readyAgain(
   await endQuarantine(tx, reporting, { kind: 'machine', name: id }, { by: ourselves, because });
 }
 
-/** Whether every port of the machine was read back shut by a fence. */
+/**
+ * Whether every port that the machine is connected to was read back shut by a fence. Ports that it had before it was cabled otherwise
+ * say nothing about it.
+ */
 export async function isFenced(tx: Tx, id: MachineId): Promise<boolean> {
-  const ports = await tx.ports.ofMachine(id);
+  const machine = await tx.machines.find(id);
+  if (machine?.wiring !== 'managed') return false;
+  const wires = await tx.racks.wiresOf(machine.nics.map(({ mac }) => mac));
+  const ports = new Map((await tx.ports.ofMachine(id)).map((port) => [describePlace(port), port]));
+  const connected = connectedPorts(machine, wires).map((place) => ports.get(describePlace(place)));
   return (
-    ports.length > 0 &&
-    ports.every((port) => port.purpose === 'fenced' && port.observedVersion === port.desiredVersion)
+    connected.length > 0 &&
+    connected.every((port) => port?.purpose === 'fenced' && port.observedVersion === port.desiredVersion)
   );
 }

@@ -62,7 +62,7 @@ export class Machines {
    * Enrols a machine; idempotent by BMC address and MACs: the same machine again is updated, and what is not said stays. A machine that merely showed up
    * on the provisioning network is adopted.
    * @throws ServiceError `machine.ambiguous` when address and MACs point at different machines; `access.scope` when the machine,
-   * as it was or as it shall be, lies outside the asker's scope.
+   * as it was or as it shall be, lies outside the asker's scope; `claim.machine-taken` for another wiring while somebody holds it.
    */
   async enrol(enrolment: Enrolment, by: Asker): Promise<Machine> {
     authorise(by, 'machine.enrol');
@@ -99,7 +99,9 @@ export class Machines {
             what: 'an operation is running',
             where: known.hostname,
           });
-        return tx.machines.update(mine({ ...known, ...described(known.id, enrolment, macs, known) }));
+        const changed = mine({ ...known, ...described(known.id, enrolment, macs, known) });
+        await refuseOtherWiring(tx, known, changed);
+        return tx.machines.update(changed);
       }
       const twin = await tx.machines.findByHostname(enrolment.hostname);
       if (twin)
@@ -370,6 +372,18 @@ function reportOf(claim: Claim, state: PowerState): PowerReport {
 /** CloudStack's own name of the instance: the part of the external id after the cloud. */
 function instanceName(externalId: string): string {
   return externalId.slice(externalId.indexOf('/') + 1);
+}
+
+/** Ports that are not minded any more would stay in the tenant's VLANs, whatever becomes of the tenant. */
+async function refuseOtherWiring(tx: Tx, known: Machine, changed: Machine): Promise<void> {
+  if (changed.wiring === known.wiring) return;
+  const claim = await tx.claims.find(known.id);
+  if (!claim) return;
+  throw new ServiceError({
+    code: 'claim.machine-taken',
+    what: `${claim.externalId} holds the machine: its wiring stays "${known.wiring}" until it is free`,
+    where: known.hostname,
+  });
 }
 
 function described(

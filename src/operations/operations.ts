@@ -400,12 +400,12 @@ export class Operations {
     });
   }
 
-  /** Journals the operation if the machine is still free; null when somebody was faster. */
+  /** Journals the operation if the machine is still free; null when somebody was faster, or it is not known whether it was stored. */
   async #begin(machine: Machine, request: OperationRequest): Promise<Submitted | null> {
     const { storage, log } = this.#world;
     const { instances } = this.#world;
     let counted = 0;
-    const { begun, released } = await storage.run(async (tx): Promise<Begun> => {
+    const beginning = storage.run(async (tx): Promise<Begun> => {
       if (await tx.journal.active(machine.id)) return { begun: null };
       const fresh = await tx.machines.find(machine.id);
       const { input, already } = await this.#inputOf(tx, fresh ?? machine, request);
@@ -428,6 +428,12 @@ export class Operations {
       await tx.journal.insert(operation);
       counted = await tx.history.advance(machine.id);
       return { begun: { operation, joined: false } };
+    });
+    const { begun, released } = await beginning.catch((thrown: unknown): Begun => {
+      if (asCodedError(thrown).code !== 'store.outcome-unknown') throw thrown;
+      // The journal tells: where it was stored after all, this is the same command again, which gets its answer.
+      instances.machines.doubt();
+      return { begun: null };
     });
     if (begun?.operation) {
       this.#restore?.note(machine.id, counted);

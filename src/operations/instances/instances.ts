@@ -148,7 +148,7 @@ export class Instances {
 
   async #lookOnce(): Promise<void> {
     await this.machines.takeFree();
-    if (this.#reviewDue) {
+    if (this.#reviewDue || this.machines.doubtful) {
       this.#reviewDue = false;
       this.#settled = false;
       this.#settled = await this.machines.review();
@@ -165,7 +165,9 @@ export class Instances {
       const ours = await storage.run(async (tx) => {
         const lease = await tx.leases.find(name);
         if (!lease) await tx.leases.insert([{ name, kind: 'single', owner: id, lost: false, notes: 0 }]);
-        return lease === null || (lease.owner === null && (await tx.leases.take([name], id)).length === 1);
+        // Ours already: it was taken, and the answer to that was lost.
+        if (lease === null || lease.owner === id) return true;
+        return lease.owner === null && (await tx.leases.take([name], id)).length === 1;
       });
       if (ours) this.#singles.set(single, true);
     }

@@ -2,6 +2,7 @@ import type { MachineId } from '../../core/machine/machine.ts';
 import type { OperationRecord } from '../../core/storage/journal-records.ts';
 import type { Storage, Tx } from '../../core/storage/storage.ts';
 import { Semaphore } from '../../kernel/concurrency/semaphore.ts';
+import { asCodedError } from '../../kernel/errors/service-error.ts';
 import type { Log } from '../../kernel/log/log.ts';
 import type { Membership } from './membership.ts';
 import { rendezvous } from './rendezvous.ts';
@@ -34,6 +35,7 @@ export class MachineLeases {
   readonly #parts: MachineLeasesParts;
   readonly #held = new Set<MachineId>();
   readonly #leaving = new Set<MachineId>();
+  #doubtful = false;
   #tenant: MachineTenant = {
     gained: () => undefined,
     leaving: () => Promise.resolve(),
@@ -80,23 +82,39 @@ export class MachineLeases {
     this.#tenant.gained([id], []);
   }
 
+  /** The database did not say whether a lease was taken or given back: `review` finds what it says now. */
+  doubt(): void {
+    this.#doubtful = true;
+  }
+
+  get doubtful(): boolean {
+    return this.#doubtful;
+  }
+
   /**
-   * Looks at all machines: makes leases that are missing, and gives away those that others should have. False = some stay for
-   * now, because operations run there.
+   * Looks at all machines: makes leases that are missing, finds those that are ours by what the database says, and gives away those
+   * that others should have. False = some stay for now, because operations run there.
    */
   async review(): Promise<boolean> {
-    const { storage, membership } = this.#parts;
+    const { membership } = this.#parts;
     if (!this.#parts.shared) return true;
-    const { made, orphans } = await storage.run(async (tx) => {
+    const doubtful = this.#doubtful;
+    this.#doubtful = false;
+    const { made, found, orphans } = await this.#orDoubt(async (tx) => {
       const ids = new Set((await tx.machines.places()).map(({ id }) => id));
       const leases = await tx.leases.ofKind('machine');
       const known = new Set(leases.map(({ name }) => name));
       const made = [...ids].filter((id) => !known.has(leaseName(id)) && this.#shouldBeOurs(id));
       await tx.leases.insert(made.map((id) => newLease(id, membership.id)));
+      const found = leases
+        .filter(({ owner }) => owner === membership.id && this.#takesWork)
+        .map(({ name }) => machineOf(name))
+        .filter((id) => !this.#held.has(id) && !this.#leaving.has(id));
       const orphans = [...this.#held].filter((id) => !ids.has(id));
-      return { made, orphans };
-    });
-    this.#gain(made, []);
+      return { made, found, orphans };
+    }, doubtful);
+    // Operations that were begun there are found by who carries them out.
+    this.#gain([...made, ...found.filter((id) => !this.#held.has(id))], []);
     for (const id of orphans) await this.#drop(id);
     const others = [...this.#held].filter((id) => !this.#shouldBeOurs(id));
     const lane = new Semaphore(20);
@@ -112,7 +130,7 @@ export class MachineLeases {
     const ours = free.map(({ name }) => machineOf(name)).filter((id) => this.#shouldBeOurs(id));
     for (let from = 0; from < ours.length; from += atOnce) {
       const wanted = ours.slice(from, from + atOnce);
-      const { ids, operations } = await storage.run(async (tx) => {
+      const { ids, operations } = await this.#orDoubt(async (tx) => {
         const taken = await tx.leases.take(wanted.map(leaseName), membership.id);
         const ids = taken.map(({ name }) => machineOf(name));
         const operations: OperationRecord[] = [];
@@ -149,16 +167,33 @@ export class MachineLeases {
   /** Gives all of them back, whatever runs there: whoever takes a machine goes on with it. */
   async releaseAll(): Promise<void> {
     if (!this.#parts.shared) return;
-    const { storage, membership } = this.#parts;
+    const { storage, membership, log } = this.#parts;
     const ids = [...this.#held];
     for (const id of ids) this.#leaving.add(id);
     const lane = new Semaphore(50);
     await Promise.all(ids.map((id) => lane.run(() => this.#tenant.leaving(id))));
     for (let from = 0; from < ids.length; from += atOnce) {
       const names = ids.slice(from, from + atOnce).map(leaseName);
-      await storage.run((tx) => tx.leases.release(names, membership.id));
+      await storage
+        .run((tx) => tx.leases.release(names, membership.id))
+        .catch((thrown: unknown) =>
+          log.warn(
+            { error: asCodedError(thrown).message },
+            'machines are free only when this instance is gone',
+          ),
+        );
     }
     this.#held.clear();
+  }
+
+  /** Of a unit of work that takes leases or gives one back. @param before whether there was a doubt that it would have ended */
+  async #orDoubt<T>(work: (tx: Tx) => Promise<T>, before = false): Promise<T> {
+    try {
+      return await this.#parts.storage.run(work);
+    } catch (thrown) {
+      if (before || isUnknown(thrown)) this.doubt();
+      throw thrown;
+    }
   }
 
   get #takesWork(): boolean {
@@ -190,7 +225,7 @@ export class MachineLeases {
     this.#leaving.add(id);
     try {
       await this.#tenant.leaving(id);
-      const given = await storage.run(async (tx) => {
+      const given = await this.#orDoubt(async (tx) => {
         // Locked first: who begins an operation locks it too.
         await tx.leases.find(leaseName(id), { lock: true });
         if (await tx.journal.active(id)) return false;
@@ -198,6 +233,10 @@ export class MachineLeases {
         return true;
       });
       if (given) this.#held.delete(id);
+    } catch (thrown) {
+      // It may be another's by now: where it is not, it is found again.
+      if (isUnknown(thrown)) this.#held.delete(id);
+      throw thrown;
     } finally {
       this.#leaving.delete(id);
       if (this.#held.has(id)) this.#tenant.kept(id);
@@ -205,6 +244,7 @@ export class MachineLeases {
   }
 }
 
+const isUnknown = (thrown: unknown): boolean => asCodedError(thrown).code === 'store.outcome-unknown';
 const prefix = 'machine:';
 const leaseName = (id: MachineId): string => `${prefix}${id}`;
 const machineOf = (name: string): MachineId => name.slice(prefix.length) as MachineId;

@@ -49,6 +49,7 @@ export class Membership {
   #lastBeat = Number.NEGATIVE_INFINITY;
   #lastLook = Number.NEGATIVE_INFINITY;
   #ended: ServiceError | null = null;
+  #draining = false;
   #leaving = false;
   #tellGone!: (error: ServiceError) => void;
   /** Resolves when the others have declared this instance gone: the process is to end. */
@@ -98,7 +99,9 @@ export class Membership {
 
   /** Who takes work, by id. */
   get workers(): readonly string[] {
-    return this.#living.filter(({ state }) => state === 'alive').map(({ id }) => id);
+    return this.#living
+      .filter(({ id, state }) => state === 'alive' && !(this.#draining && id === this.id))
+      .map(({ id }) => id);
   }
 
   get alone(): boolean {
@@ -153,9 +156,17 @@ export class Membership {
     }
   }
 
-  /** Takes no more work. */
+  /** Takes no more work. Where the others cannot be told, they find out by its silence. */
   async drain(): Promise<void> {
-    await this.#parts.storage.run((tx) => tx.instances.drain(this.id));
+    this.#draining = true;
+    await this.#parts.storage
+      .run((tx) => tx.instances.drain(this.id))
+      .catch((thrown: unknown) => {
+        this.#parts.log.warn(
+          { error: asCodedError(thrown).message },
+          'could not be said that this instance takes no more work',
+        );
+      });
     this.#living = this.#living.map((one) => (one.id === this.id ? { ...one, state: 'draining' } : one));
   }
 

@@ -60,6 +60,8 @@ export class Execution {
   #current: Step | null = null;
   #deadlineAt = 0;
   #machineRead: MachineRead | null = null;
+  /** A progress that is being written. */
+  #progressing: Promise<void> | null = null;
 
   constructor(world: World, list: StepList, operation: OperationRecord, hooks: ExecutionHooks = {}) {
     this.#world = world;
@@ -190,7 +192,7 @@ export class Execution {
         if (!this.#mayRetry(step, ended, attempt)) return this.#turnBack(carries, record, ended);
         await this.#write(carries, record);
         carries = [];
-        await this.#pauseBeforeRetry(attempt);
+        await this.#pauseBeforeRetry(attempt, AbortSignal.any([this.#abandon.signal, this.#cancel.signal]));
       }
     }
     const ended: OperationRecord = { ...this.#operation, state: 'done', endedAt: this.#world.clock.now() };
@@ -233,9 +235,8 @@ export class Execution {
     return attempt < (step.attempts ?? (step.kind === 'at-most-once' ? 1 : 3));
   }
 
-  async #pauseBeforeRetry(attempt: number): Promise<void> {
+  async #pauseBeforeRetry(attempt: number, signal: AbortSignal): Promise<void> {
     const pause = (this.#world.timings.retryDelay * 2 ** (attempt - 1)) as Duration;
-    const signal = AbortSignal.any([this.#abandon.signal, this.#cancel.signal]);
     await this.#world.clock.sleep(pause, signal).catch(() => this.#throwIfAbandoned());
   }
 
@@ -261,6 +262,8 @@ export class Execution {
       this.#machineRead = found.machine && { machine: found.machine, at: this.#world.clock.monotonic() };
     } catch (thrown) {
       if (!refusal.error || asCodedError(thrown).code === 'operation.lease-lost') throw thrown;
+      // Where it is the database that does not answer, nobody has refused anything; a conflict is an answer.
+      if (isPassing(refusal.error) && refusal.error.code !== 'store.conflict') throw thrown;
       await this.#writeOperation(this.#operation, (tx) => settle(tx, carries));
     }
     this.#rememberAll(carries);
@@ -422,7 +425,8 @@ export class Execution {
           error: errorRecord(error),
         });
         if (!again) return error;
-        await this.#pauseBeforeRetry(attempt);
+        // The cancellation that may have led here shortens no pause of the way back.
+        await this.#pauseBeforeRetry(attempt, this.#abandon.signal);
       } finally {
         budget.abort();
         await timer;
@@ -448,11 +452,14 @@ export class Execution {
         return world.storage.run((tx) => requireMachine(tx, operation.machineId));
       },
       progress: (activity, percent = null) => {
-        if (!step) return;
+        // What goes on after its step is over tells nothing any more.
+        if (!step || this.#current !== step || this.#progressing) return;
         const now = world.clock.monotonic();
         if (now - lastWritten < 1_000) return;
         lastWritten = now;
-        this.#writeProgress(step.name, activity, percent).catch(() => undefined);
+        this.#progressing = this.#writeProgress(step.name, activity, percent)
+          .catch(() => undefined)
+          .finally(() => (this.#progressing = null));
       },
       pause: (time) => this.#pause(time, signal),
     };
@@ -544,6 +551,8 @@ export class Execution {
 
   /** The operation row goes into every write: it carries the fence that stops a late writer. */
   async #writeOperation(operation: OperationRecord, more: (tx: Tx) => Promise<void>): Promise<void> {
+    // Units of work may overtake each other: the outcome of a step must not be overwritten by its progress.
+    await this.#progressing;
     this.#throwIfAbandoned();
     this.#machineRead = null;
     operation = { ...operation, timeLeft: this.#timeLeft() };

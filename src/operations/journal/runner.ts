@@ -51,7 +51,7 @@ export class Runner {
 
   /** The journal could not be written, say because the disk is full: go on from what it says once it can be read again. */
   #relaunchLater(id: string, thrown: unknown): void {
-    const { clock, log, storage, timings } = this.#world;
+    const { clock, events, log, metrics, storage, timings } = this.#world;
     log.error({ operation: id, err: thrown }, 'operation interrupted; it goes on from its journal');
     this.#interrupted.add(id);
     const again = async (): Promise<void> => {
@@ -60,8 +60,13 @@ export class Runner {
         try {
           const operation = await storage.run((tx) => tx.journal.find(id));
           this.#interrupted.delete(id);
-          if (operation?.endedAt === null && operation.leaseOwner === this.#world.instances.id)
-            this.launch(operation);
+          if (operation?.leaseOwner !== this.#world.instances.id) return;
+          if (operation.endedAt === null) this.launch(operation);
+          else {
+            // Its end was stored, and the answer to that was lost: whoever waits for it is told all the same.
+            metrics.operations.inc({ kind: operation.kind, outcome: operation.state });
+            events.emit('operation', operation);
+          }
           return;
         } catch (error) {
           log.error({ operation: id, error: asCodedError(error).message }, 'the journal cannot be read yet');

@@ -180,8 +180,7 @@ export class PortService {
     const shared = [...this.#workers.values()].filter((worker) => worker instanceof SharedSwitch);
     const asked = shared.flatMap((one) => one.asked);
     for (const one of shared) one.serve(waiting.filter(({ device }) => device === one.lease));
-    if (asked.length === 0) return;
-    const over = await storage.run((tx) => tx.deviceRequests.over(asked));
+    const over = asked.length === 0 ? [] : await storage.run((tx) => tx.deviceRequests.over(asked));
     for (const one of shared) {
       for (const request of over) one.hear(request);
       await one.takeIfFree();

@@ -45,6 +45,9 @@ export class SharedSwitch {
   /** Requests of others that are being carried out. */
   readonly #serving = new Set<string>();
   #held = false;
+  /** The lease was to be taken or given back, and the database did not say whether it was: what it says next counts. */
+  #doubtful = false;
+  #closed = false;
   /** What an earlier holder had sent before it died has taken effect by then. */
   #quiet: Promise<void> = Promise.resolve();
   #using = 0;
@@ -95,7 +98,9 @@ export class SharedSwitch {
     return this.#held && this.#worker.isUpToDate(carried);
   }
 
+  /** For good: what others ask for from now on is for whoever has the lease next. */
   close(): Promise<void> {
+    this.#closed = true;
     this.#idle?.abort(new Error('closing'));
     return this.#worker.close();
   }
@@ -103,7 +108,7 @@ export class SharedSwitch {
   /** Carries out what others ask for. */
   serve(requests: readonly DeviceRequest[]): void {
     for (const request of requests) {
-      if (!this.#held || this.#serving.has(request.id)) continue;
+      if (!this.#held || this.#closed || this.#serving.has(request.id)) continue;
       this.#serving.add(request.id);
       this.#using += 1;
       void this.#answer(request).finally(() => {
@@ -118,11 +123,12 @@ export class SharedSwitch {
     this.#waiting.get(id)?.resolve(outcome ?? {});
   }
 
-  /** Takes the lease if its holder is gone: what waits for it is carried out here then. */
+  /** Takes the lease if its holder is gone: what waits for it is carried out here then. One that may be ours is looked at too. */
   async takeIfFree(): Promise<void> {
-    if (this.#held || this.#waiting.size === 0) return;
+    const wanted = (): boolean => !this.#held && !this.#closed && (this.#waiting.size > 0 || this.#doubtful);
+    if (!wanted()) return;
     await this.#turn.run(async () => {
-      if (!this.#held) await this.#take(null);
+      if (wanted()) await this.#take(null);
       if (this.#held && this.#using === 0) this.#closeWhenIdle();
     });
   }
@@ -164,13 +170,16 @@ export class SharedSwitch {
   async #take(otherwise: DeviceRequest | null): Promise<void> {
     const { storage, instances, clock, timings, log } = this.#parts;
     const name = this.#lease;
+    const doubtful = this.#doubtful;
+    this.#doubtful = true;
     const taken = await storage.run(async (tx) => {
       const lease = await tx.leases.find(name, { lock: true });
       if (!lease) {
         await tx.leases.insert([{ name, kind: 'switch', owner: instances.id, lost: false, notes: 0 }]);
         return { lost: false };
       }
-      if (lease.owner === instances.id) return { lost: false };
+      // Whether it was lost before that is not known any more.
+      if (lease.owner === instances.id) return { lost: doubtful };
       if (lease.owner === null) {
         await tx.leases.take([name], instances.id);
         return { lost: lease.lost };
@@ -178,6 +187,7 @@ export class SharedSwitch {
       if (otherwise) await tx.deviceRequests.insert(otherwise);
       return null;
     });
+    this.#doubtful = false;
     if (!taken) return;
     this.#held = true;
     if (!taken.lost) return;
@@ -243,6 +253,9 @@ export class SharedSwitch {
     if (!this.#held || this.#using > 0) return;
     await this.#worker.close();
     const name = this.#lease;
+    // Until the database has said that it is still ours, it may be another's.
+    this.#held = false;
+    this.#doubtful = true;
     const given = await storage.run(async (tx) => {
       // Locked first: who leaves a request locks it too.
       await tx.leases.find(name, { lock: true });
@@ -251,8 +264,9 @@ export class SharedSwitch {
       await tx.leases.release([name], instances.id);
       return true;
     });
-    if (given) this.#held = false;
-    else this.#closeWhenIdle();
+    this.#doubtful = false;
+    this.#held = !given;
+    if (!given) this.#closeWhenIdle();
   }
 
   #unreadable(): ServiceError {

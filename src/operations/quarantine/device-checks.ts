@@ -136,13 +136,17 @@ export class DeviceChecks {
     }
   }
 
-  /** Reads every port that has a desired state, and has saved what is not. */
+  /** Reads every port that has a desired state and a wire, and has saved what is not. */
   async #read(at: Switch): Promise<{ readonly saved: boolean; readonly ports: readonly Judged[] }> {
     const { ports, storage } = this.#parts;
-    const { wanted, busy } = await storage.run(async (tx) => ({
-      wanted: await tx.ports.ofSwitch(at.name),
-      busy: new Set((await tx.journal.listActive()).map(({ machineId }) => machineId)),
-    }));
+    const { wanted, busy } = await storage.run(async (tx) => {
+      const wired = new Set((await tx.racks.wires()).map(describePlace));
+      return {
+        // What a port was once set to, and no machine is cabled to any more, is nobody's wish.
+        wanted: (await tx.ports.ofSwitch(at.name)).filter((port) => wired.has(describePlace(port))),
+        busy: new Set((await tx.journal.listActive()).map(({ machineId }) => machineId)),
+      };
+    });
     const uplinks = at.uplinks.map((port) => ({ switch: at.name, port }));
     const readings = await ports.observe([...wanted, ...uplinks]);
     if (at.unsavedSince !== null) await ports.bringUpToDate(at.name);

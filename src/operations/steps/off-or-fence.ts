@@ -10,10 +10,10 @@ export async function offOrFence<C extends StepContext>(run: StepRun<C>): Promis
   // The fence must come within the time that is kept for undoing, whatever the BMC does with the first half of it.
   const failure = await tryOff(run, milliseconds(run.world.timings.undoBudget / 2));
   if (failure === null) return done('off, confirmed');
-  const shut = await fencePorts(run);
+  const { told } = await fencePorts(run);
   throw new ServiceError({
     code: 'operation.fenced',
-    what: `power off could not be confirmed (${failure.message}); ${shut}`,
+    what: `power off could not be confirmed (${failure.message}); ${told}`,
     where: (await run.machine()).hostname,
     cause: failure,
   });

@@ -108,18 +108,27 @@ export async function portsAsWished<C extends StepContext>(
   return done(evidence.map(({ summary }) => summary).join('; '), { data: { ports: summaries(evidence) } });
 }
 
-/** Shuts every port of the machine (law 4c); says in words how far it came, for the reason that goes with it. */
-export async function fencePorts(run: StepRun): Promise<string> {
+/** What came of a fence. */
+export interface Fence {
+  /** Whether just now every port was read back shut. */
+  readonly shut: boolean;
+  /** How far it came, for the reason that goes with it. */
+  readonly told: string;
+}
+
+/** Shuts every port of the machine (law 4c). */
+export async function fencePorts(run: StepRun): Promise<Fence> {
   const { ports, storage } = run.world;
   const machine = await run.machine();
   const wishes = await wishEach(run, machine, 'fenced', () => shutPort);
-  if (wishes.length === 0) return 'it has no managed ports to shut';
+  if (wishes.length === 0) return { shut: false, told: 'it has no managed ports to shut' };
   await storage.run((tx) => ports.desire(tx, machine.id, wishes));
   try {
     const evidence = await ports.settle(wishes);
-    return `its ports are shut: ${evidence.map(({ summary }) => summary).join('; ')}`;
+    const told = `its ports are shut: ${evidence.map(({ summary }) => summary).join('; ')}`;
+    return { shut: true, told };
   } catch (thrown) {
-    return `and its ports could not all be shut: ${asCodedError(thrown).message}`;
+    return { shut: false, told: `and its ports could not all be shut: ${asCodedError(thrown).message}` };
   }
 }
 

@@ -150,7 +150,8 @@ export class SqlMachineStore implements MachineStore {
       `machine ${machine.hostname}`,
     );
     if (as?.disks === machine.disks && as.bmc === machine.bmc) {
-      asStored.set(machine.nics, { ...as, version: stored.version });
+      const { site, cloudPlace } = machine;
+      asStored.set(machine.nics, { ...as, site, cloudPlace, version: stored.version });
       return stored;
     }
     if (as === null) {

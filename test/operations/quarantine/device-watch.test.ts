@@ -58,7 +58,8 @@ describe('device watch', () => {
     checks = new DeviceChecks({ storage, clock, log, ports, watch, settings });
     await storage.run(async (tx) => {
       await tx.machines.insert(machine(1));
-      await tx.racks.replace('{}', [switchRecord('tor-a', { unsavedSince: null })], []);
+      const wire = { switch: 'tor-a', port: port('te1'), mac: machine(1).nics[0]!.mac, server: null };
+      await tx.racks.replace('{}', [switchRecord('tor-a', { unsavedSince: null })], [wire]);
       const desired = { native: 100 as never, tagged: [], admin: 'up' as const };
       const record = {
         switch: 'tor-a',
@@ -121,6 +122,21 @@ describe('device watch', () => {
     assert.equal(await isIn('bmc', bmc.id), true, 'a person must lift it');
     await temp.storage.run((tx) => endQuarantine(tx, world, subject, { by: 'anna', because: 'done' }));
     assert.equal(await isIn('bmc', bmc.id), false);
+  });
+
+  it('does not mind what a port shows that no machine is cabled to any more', async () => {
+    const reason = { by: 'csbm', code: 'switch.timeout', reason: 'dead', label: 'tor-a', machineId: null };
+    const subject = { kind: 'switch', name: 'tor-a' } as const;
+    await temp.storage.run((tx) => enterQuarantine(tx, { clock, log, metrics }, { ...reason, subject }));
+    reading = { ...asDesired, native: 300 as never };
+    await temp.storage.run(async (tx) => {
+      const at = (await tx.racks.switches()).map((one) => ({ ...one }));
+      await tx.racks.replace('{}', at, []);
+    });
+    await checks.look();
+    await clock.advance(settings.longestPause);
+    await checks.look();
+    assert.equal(await isIn('switch', 'tor-a'), false);
   });
 
   /** Another process on the same database, with a steady clock of its own. */

@@ -1,6 +1,7 @@
-import { minutes, seconds } from '../../../plugin-api/index.ts';
+import { milliseconds, minutes, seconds } from '../../../plugin-api/index.ts';
 import type { Asker, Role } from '../../../src/core/access/principal.ts';
 import type { Machine } from '../../../src/core/machine/machine.ts';
+import type { Storage } from '../../../src/core/storage/storage.ts';
 import { SystemClock } from '../../../src/kernel/clock/system-clock.ts';
 import { EventBus } from '../../../src/kernel/events/event-bus.ts';
 import { createLog } from '../../../src/kernel/log/log.ts';
@@ -32,14 +33,16 @@ export class UserWorld {
   readonly pools: Pools;
   readonly profiles: Profiles;
   readonly timeline: EventNotes;
+  readonly events = new EventBus<OperationEvents>();
 
-  static async open(): Promise<UserWorld> {
-    return new UserWorld(await tempStorage());
+  /** @param through what the operations see of the storage */
+  static async open(through: (storage: Storage) => Storage = (storage) => storage): Promise<UserWorld> {
+    return new UserWorld(await tempStorage(), through);
   }
 
-  private constructor(temp: TempStorage) {
+  private constructor(temp: TempStorage, through: (storage: Storage) => Storage) {
     this.temp = temp;
-    const { storage } = temp;
+    const storage = through(temp.storage);
     this.timeline = new EventNotes({
       storage,
       clock: new SystemClock(),
@@ -53,7 +56,7 @@ export class UserWorld {
       storage,
       clock,
       instances: soleInstance(storage, clock, log),
-      events: new EventBus<OperationEvents>(),
+      events: this.events,
       timeline: this.timeline,
       log,
       metrics: new Metrics(),
@@ -66,6 +69,7 @@ export class UserWorld {
         deploy: long,
         undoBudget: seconds(10),
         leaseHeartbeat: long,
+        retryDelay: milliseconds(50),
         switchBatch: long,
       },
       engine: () => ({
