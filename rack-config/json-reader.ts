@@ -1,3 +1,5 @@
+import { mostFound } from './most-found.ts';
+
 /** Where a value, or the key of a member, begins. Both count from 1; columns are UTF-16 units. */
 export interface Position {
   readonly line: number;
@@ -24,6 +26,8 @@ export interface JsonReading {
 
 /** Far above any floor, low enough that a mistaken upload costs nothing. */
 export const maxJsonBytes = 10 * 1024 * 1024;
+/** Of 10,000 machines with four NICs it has 200,000; each costs memory, and the service does nothing else while it reads. */
+const maxValues = 500_000;
 /** The rack config is five levels deep; the reader recurses, so there must be an end. */
 const maxDepth = 64;
 
@@ -32,7 +36,7 @@ const refusedKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
  * Reads JSON (RFC 8259) and keeps where everything stands. Stricter than `JSON.parse` on duplicate keys, prototype keys,
- * depth and size; more lenient on a byte order mark. Never throws: what is wrong is in `faults`.
+ * depth, number and size; more lenient on a byte order mark. Never throws: what is wrong is in `faults`.
  */
 export function readJson(text: string): JsonReading {
   const lines = new LineIndex(text);
@@ -106,6 +110,7 @@ class Parser {
   /** Offsets of the brackets that are open. */
   readonly #open: number[] = [];
   #at = 0;
+  #values = 0;
 
   constructor(text: string, lines: LineIndex) {
     this.#text = text;
@@ -149,6 +154,13 @@ class Parser {
   }
 
   #value(): unknown {
+    this.#values += 1;
+    if (this.#values > maxValues) {
+      throw this.#fault(
+        `more than ${maxValues} values are in the file`,
+        'upload the rack config, which has some five for each NIC',
+      );
+    }
     const first = this.#peek;
     if (first === '{') return this.#object();
     if (first === '[') return this.#array();
@@ -281,6 +293,7 @@ class Parser {
     if (refusedKeys.has(key)) {
       this.faults.push(this.#faultAt(offset, `the key ${quote(key)} is not allowed`, 'remove it'));
     }
+    if (this.faults.length >= mostFound) throw new SyntaxFault(this.faults.pop()!);
   }
 
   #string(): string {

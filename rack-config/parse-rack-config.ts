@@ -29,13 +29,14 @@ import { nearMiss, Review } from './review.ts';
  * Reads CloudStack's rack JSON with our optional keys.
  * @param text the file; at most 10 MB
  * @param switchTypes the known switch types by the value of `l2Switch.type`
- * @throws RackConfigError with everything that is wrong, each with line, path and remedy
+ * @throws RackConfigError with everything that is wrong (5000 at most), each with line, path and remedy
  */
 export function parseRackConfig(text: string, switchTypes: ReadonlyMap<string, SwitchType>): RackConfig {
   const reading = readJson(text);
   if (reading.faults.length > 0) throw new RackConfigError(reading.faults);
   const review = new Review(reading);
   review.checkShape(rackDocumentSchema, reading.value);
+  if (review.full) throw new RackConfigError(review.problems);
   const reader = new RackReader(review, switchTypes);
   const config = reader.document(reading.value);
   if (review.problems.length > 0) throw new RackConfigError(review.problems);

@@ -1,4 +1,5 @@
 import { CodedError, type ErrorParts } from '../plugin-api/index.ts';
+import { mostFound } from './most-found.ts';
 
 /** One thing that is wrong in a rack config. */
 export interface RackProblem {
@@ -15,7 +16,7 @@ export interface RackProblem {
 /** A file with a fault in every line must not flood a log. */
 const maxListed = 50;
 
-/** A refused rack config: `problems` has everything that is wrong, the text the first fifty. */
+/** A refused rack config: `problems` has what is wrong, 5000 at most, the text the first fifty. */
 export class RackConfigError extends CodedError {
   readonly problems: readonly RackProblem[];
 
@@ -26,7 +27,7 @@ export class RackConfigError extends CodedError {
     super({
       code: 'rack.invalid',
       retry: 'operator',
-      what: `the rack config has ${count} problem${count === 1 ? '' : 's'}:\n  ${listed.join('\n  ')}\n`,
+      what: `the rack config has ${count >= mostFound ? 'at least ' : ''}${count} problem${count === 1 ? '' : 's'}:\n  ${listed.join('\n  ')}\n`,
     });
     this.problems = problems;
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatPath, type JsonPath, type JsonReading } from './json-reader.ts';
+import { mostFound } from './most-found.ts';
 import type { RackProblem } from './rack-config-error.ts';
 import type { RackWarning } from './rack-config.ts';
 
@@ -21,46 +22,64 @@ export class Review {
     return this.#warnings.toSorted(byPlace);
   }
 
+  /** There are as many problems as are told: to look for more would be in vain. */
+  get full(): boolean {
+    return this.#problems.length >= mostFound;
+  }
+
   line(path: JsonPath): number {
     return this.#reading.position(path).line;
   }
 
   problem(path: JsonPath, message: string, remedy: string): void {
+    if (this.full) return;
     this.#problems.push({ ...this.#reading.position(path), path: formatPath(path), message, remedy });
   }
 
   warn(path: JsonPath, message: string): void {
+    if (this.#warnings.length >= mostFound) return;
     this.#warnings.push({ ...this.#reading.position(path), path: formatPath(path), message });
   }
 
-  /** Problems where the value does not have the shape, warnings of keys that the shape does not know. */
-  checkShape(schema: z.ZodType, value: unknown): void {
-    for (const issue of schema.safeParse(value).error?.issues ?? []) {
-      const path = issue.path.filter((part) => typeof part !== 'symbol');
-      const last = path.at(-1);
-      const name = last === undefined ? 'the file' : typeof last === 'number' ? 'the entry' : `"${last}"`;
-      this.problem(path, `${name} ${complaint(issue, valueAt(value, path))}`, issue.message);
-    }
-    this.#warnOfUnknownKeys(schema, value, []);
-  }
-
-  #warnOfUnknownKeys(schema: z.core.$ZodType, value: unknown, path: JsonPath): void {
-    if (schema instanceof z.ZodOptional) {
-      this.#warnOfUnknownKeys(schema.unwrap(), value, path);
-    } else if (schema instanceof z.ZodArray && Array.isArray(value)) {
-      value.forEach((element, i) => this.#warnOfUnknownKeys(schema.element, element, [...path, i]));
+  /**
+   * Problems where the value does not have the shape, warnings of keys that the shape does not know. Part by part, so that it ends
+   * where there are enough: zod by itself would complain about each of a million.
+   */
+  checkShape(schema: z.core.$ZodType, value: unknown, path: JsonPath = []): void {
+    if (this.full) return;
+    if (schema instanceof z.ZodOptional && value !== undefined) {
+      this.checkShape(schema.unwrap(), value, path);
+    } else if (schema instanceof z.ZodArray && Array.isArray(value) && value.length > 0) {
+      value.every((element, i) => {
+        this.checkShape(schema.element, element, [...path, i]);
+        return !this.full;
+      });
     } else if (schema instanceof z.ZodObject && isObject(value)) {
       const shape = schema.shape as Readonly<Record<string, z.core.$ZodType>>;
-      for (const [key, member] of Object.entries(value)) {
-        const known = Object.hasOwn(shape, key) ? shape[key] : undefined;
-        if (known) {
-          this.#warnOfUnknownKeys(known, member, [...path, key]);
-          continue;
-        }
-        const meant = nearMiss(key, Object.keys(shape));
-        const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
-        this.warn([...path, key], `the key is unknown and not kept${hint}`);
-      }
+      for (const [key, member] of Object.entries(shape))
+        this.checkShape(member, Object.hasOwn(value, key) ? value[key] : undefined, [...path, key]);
+      this.#warnOfUnknownKeys(shape, value, path);
+    } else {
+      this.#checkPart(schema, value, path);
+    }
+  }
+
+  #checkPart(schema: z.core.$ZodType, value: unknown, place: JsonPath): void {
+    for (const issue of z.safeParse(schema, value).error?.issues ?? []) {
+      const inside = issue.path.filter((part) => typeof part !== 'symbol');
+      const path = [...place, ...inside];
+      const last = path.at(-1);
+      const name = last === undefined ? 'the file' : typeof last === 'number' ? 'the entry' : `"${last}"`;
+      this.problem(path, `${name} ${complaint(issue, valueAt(value, inside))}`, issue.message);
+    }
+  }
+
+  #warnOfUnknownKeys(shape: Readonly<Record<string, unknown>>, value: object, path: JsonPath): void {
+    for (const key of Object.keys(value)) {
+      if (Object.hasOwn(shape, key)) continue;
+      const meant = nearMiss(key, Object.keys(shape));
+      const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+      this.warn([...path, key], `the key is unknown and not kept${hint}`);
     }
   }
 }
@@ -108,7 +127,7 @@ function valueAt(root: unknown, path: JsonPath): unknown {
   return value;
 }
 
-function isObject(value: unknown): value is object {
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

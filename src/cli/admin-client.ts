@@ -1,5 +1,5 @@
 import type { JsonValue } from '../../plugin-api/index.ts';
-import { CodedError, type ErrorParts } from '../../plugin-api/index.ts';
+import { CodedError, seconds, type Duration, type ErrorParts } from '../../plugin-api/index.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import type { Target, Trust } from './credentials.ts';
 import { isUntrusted, sendRequest, textOf } from './http-request.ts';
@@ -74,19 +74,32 @@ export class AdminClient {
     return this.#textOf(await this.#send('GET', '/metrics', {}));
   }
 
-  /** The lines of a streamed answer, parsed, as they come; empty ones are left out. */
-  async *lines(path: string, signal: AbortSignal): AsyncGenerator {
-    const response = await this.#send('GET', `/api/v1${path}`, { signal });
+  /**
+   * The lines of a streamed answer, parsed, as they come; empty ones, which come every 15 s, are left out.
+   * @param silence after so long without any the service is taken for gone: a connection may hang and not break
+   */
+  async *lines(path: string, signal: AbortSignal, silence: Duration = seconds(60)): AsyncGenerator {
+    const gone = new AbortController();
+    const timer = setTimeout(() => gone.abort(new Error(`nothing came for ${silence / 1_000} s`)), silence);
     let rest = '';
     try {
+      const response = await this.#send('GET', `/api/v1${path}`, {
+        signal: AbortSignal.any([signal, gone.signal]),
+      });
       for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+        timer.refresh();
         const lines = (rest + chunk).split('\n');
         rest = lines.pop()!;
         for (const line of lines) if (line !== '') yield JSON.parse(line);
       }
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
+      if (gone.signal.aborted)
+        throw this.#unreachable('the service does not answer', reasonOf(gone.signal.reason), cause);
+      if (cause instanceof CodedError) throw cause;
       throw this.#unreachable('the service broke off', reasonOf(cause), cause);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

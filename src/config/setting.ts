@@ -99,13 +99,14 @@ export function factor(meaning: string, fallback: number): z.ZodDefault<z.ZodNum
     .register(settingFacts, { kind: 'number', meaning, default: String(fallback) });
 }
 
-export function duration(meaning: string, fallback: string) {
-  const remedy = 'write a number and a unit: 250ms, 30s, 5m, 2h or 1d';
+/** @param longest for what becomes a timer of Node's: those take no more than 24 days */
+export function duration(meaning: string, fallback: string, longest = '36500d') {
+  const remedy = `write a number and a unit: 250ms, 30s, 5m, 2h or 1d; at most ${longest}`;
   return z
     .string(remedy)
     .transform((written, context): Duration => {
       const time = parseDuration(written);
-      if (time !== null && time > 0) return time;
+      if (time !== null && time > 0 && time <= parseDuration(longest)!) return time;
       context.addIssue({ code: 'custom', message: remedy });
       return z.NEVER;
     })

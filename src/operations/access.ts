@@ -4,8 +4,10 @@ import { minutes, type Clock, type Secret } from '../../plugin-api/index.ts';
 import type { Asker, Principal, PrincipalRecord, Role } from '../core/access/principal.ts';
 import { authorise } from '../core/access/rights.ts';
 import { parseScope, wholeScope } from '../core/access/scope.ts';
+import { isBearerToken } from '../core/access/bearer-token.ts';
 import type { Storage, Tx } from '../core/storage/storage.ts';
 import { FailureLimit, type FailureLimitOptions } from '../kernel/concurrency/failure-limit.ts';
+import { Mutex } from '../kernel/concurrency/mutex.ts';
 import { ServiceError } from '../kernel/errors/service-error.ts';
 import { Throttled } from '../kernel/errors/throttled.ts';
 import { newToken } from '../kernel/ids/ids.ts';
@@ -42,6 +44,8 @@ export class Access {
   readonly #failures: FailureLimit;
   /** Hashes of tokens that were right lately, the oldest first. */
   readonly #right = new Set<string>();
+  /** One at a time: of two, each would be told a token, and the file have the one that is worth nothing. */
+  readonly #rotating = new Mutex();
   #tokenFile: string | null = null;
 
   constructor(storage: Storage, clock: Clock, limit: FailureLimitOptions = {}) {
@@ -57,6 +61,7 @@ export class Access {
   async ensureFirstAdmin(token: Secret | null, file: string): Promise<string | null> {
     this.#tokenFile = file;
     const known = await this.#storage.run((tx) => tx.principals.list());
+    finishDraft(file, known);
     const now = this.#clock.now();
     if (known.some((one) => one.role === 'admin' && isValid(one, now))) return null;
     const text = token?.reveal() ?? newToken();
@@ -64,15 +69,24 @@ export class Access {
     const taken = new Set(known.map((one) => one.name));
     let name = 'admin';
     for (let n = 2; taken.has(name); n += 1) name = `admin-${n}`;
-    await this.#insert({ name, role: 'admin', scope: wholeScope, lifetime: null }, text);
-    if (token) return null;
-    if (existsSync(file))
+    // One that no request can carry would be an administrator who cannot log in, and could not be got rid of.
+    if (token && !isBearerToken(text))
+      throw new ServiceError({
+        code: 'config.invalid',
+        what: 'admin.token is no token',
+        remedy: 'write one line of letters, digits and signs without spaces, 512 at most',
+      });
+    if (!token && existsSync(file))
       throw new ServiceError({
         code: 'config.invalid',
         what: `${file} exists, but the database knows no administrator`,
         remedy: 'move the file away, or restore the database that belongs to it',
       });
-    writeFileSync(file, `${text}\n`, { mode: 0o600 });
+    // On disk before it is in force: an administrator whose token nobody has could not be got rid of.
+    if (!token) writeDraft(file, text);
+    await this.#insert({ name, role: 'admin', scope: wholeScope, lifetime: null }, text);
+    if (token) return null;
+    renameSync(draftOf(file), file);
     return file;
   }
 
@@ -150,7 +164,11 @@ export class Access {
    * @param lifetime as in {@link NewPrincipal}
    * @throws ServiceError `access.last-admin` where the last administrator's token would expire
    */
-  async rotate(name: string, lifetime: number | null, by: Asker): Promise<NewToken> {
+  rotate(name: string, lifetime: number | null, by: Asker): Promise<NewToken> {
+    return this.#rotating.run(() => this.#rotate(name, lifetime, by));
+  }
+
+  async #rotate(name: string, lifetime: number | null, by: Asker): Promise<NewToken> {
     authorise(by, 'principal.manage');
     const token = newToken();
     const before = await this.#storage.run(async (tx) => {
@@ -160,14 +178,14 @@ export class Access {
     if (before?.role === 'user') throw tokenForUser();
     const file = before && this.#fileWith(before.tokenHash);
     // On disk before it is in force: a crash in between must not leave an administrator without any token.
-    if (file) writeFileSync(`${file}.new`, `${token}\n`, { mode: 0o600, flush: true });
+    if (file) writeDraft(file, token);
     const expiresAt = lifetime === null ? null : this.#clock.now() + lifetime;
     const done = await this.#storage.run((tx) => tx.principals.replaceToken(name, hash(token), expiresAt));
     if (!done) {
-      if (file) rmSync(`${file}.new`, { force: true });
+      if (file) rmSync(draftOf(file), { force: true });
       throw noPrincipal(name, 'give a new token to');
     }
-    if (file) renameSync(`${file}.new`, file);
+    if (file) renameSync(draftOf(file), file);
     return { token, expiresAt };
   }
 
@@ -210,6 +228,35 @@ export class Access {
     this.#right.add(tokenHash);
     if (this.#right.size > rememberedTokens) this.#right.delete(this.#right.values().next().value!);
   }
+}
+
+/** The token file before it has its name. */
+const draftOf = (file: string): string => `${file}.new`;
+
+/** @throws ServiceError `config.invalid` */
+function writeDraft(file: string, token: string): void {
+  try {
+    rmSync(draftOf(file), { force: true });
+    writeFileSync(draftOf(file), `${token}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  } catch (cause) {
+    throw new ServiceError({
+      code: 'config.invalid',
+      what: 'the token of the first administrator cannot be written',
+      where: file,
+      said: cause instanceof Error ? cause.message : String(cause),
+      remedy: 'make room there, or set admin.tokenFile to a file in a folder that the service can write',
+      cause,
+    });
+  }
+}
+
+/** What a crash left: the token in it is in force, and the file gets its name; or it never was, and goes. */
+function finishDraft(file: string, known: readonly PrincipalRecord[]): void {
+  const draft = draftOf(file);
+  if (!existsSync(draft)) return;
+  const tokenHash = hash(readFileSync(draft, 'utf8').trim());
+  if (known.some((one) => one.tokenHash === tokenHash)) renameSync(draft, file);
+  else rmSync(draft);
 }
 
 /** After the last one is gone nobody could make another. */

@@ -2,8 +2,10 @@ import type { SwitchType } from '../../plugin-api/index.ts';
 import { resolveSecret, type SecretSources } from '../../plugin-api/index.ts';
 import {
   parseRackConfig,
+  RackConfigError,
   rackDifference,
   type RackConfig,
+  type RackDifference,
   type RackSwitch,
 } from '../../rack-config/index.ts';
 import type { Asker } from '../core/access/principal.ts';
@@ -46,8 +48,9 @@ export class Racks {
     // Secrets are fetched before the unit of work: files may be slow.
     const resolved = config.switches.map((at) => this.#resolve(at));
     return this.#storage.run(async (tx) => {
-      const before = await tx.racks.configText();
-      if (before !== null) await this.#refuseInUse(tx, parseRackConfig(before, this.#types), config);
+      const stored = await tx.racks.configText();
+      const before = stored === null ? null : await this.#inForce(tx, stored);
+      const difference = before && rackDifference(before, config);
       const known = new Map((await tx.racks.switches()).map((at) => [at.name, at]));
       const switches = resolved.map((at) => withLearned(at, known.get(at.name)));
       const wires: Wire[] = config.wires.map(({ mac, switch: name, port, server }) => ({
@@ -58,7 +61,10 @@ export class Racks {
       }));
       await tx.racks.replace(text, switches, wires);
       await ensureNetworks(tx, this.#addresses);
-      for (const { name, wiring } of config.servers) {
+      // Late, because on MariaDB what is claimed while all that is written must be seen too.
+      if (before && difference) await this.#refuseInUse(tx, before, difference);
+      // One that is not declared any more is managed again, also where no NIC names it.
+      for (const { name, wiring } of [...config.servers, ...(difference?.rewired ?? [])]) {
         const machine = await tx.machines.findByHostname(name);
         if (machine && machine.wiring !== wiring) await tx.machines.update({ ...machine, wiring });
       }
@@ -77,9 +83,19 @@ export class Racks {
     return parseRackConfig(text, this.#types);
   }
 
+  /** What is in force. A text that an earlier version took, and this one does not, must not be in the way of a better one. */
+  async #inForce(tx: Tx, stored: string): Promise<Omit<RackConfig, 'warnings'>> {
+    try {
+      return parseRackConfig(stored, this.#types);
+    } catch (thrown) {
+      if (!(thrown instanceof RackConfigError)) throw thrown;
+      const wires = (await tx.racks.wires()).map((wire) => ({ ...wire, line: 0 }));
+      return { switches: [], wires, servers: [] };
+    }
+  }
+
   /** A port that moves under a claimed or busy machine would leave a tenant's traffic on a port nobody minds. */
-  async #refuseInUse(tx: Tx, before: RackConfig, after: RackConfig): Promise<void> {
-    const difference = rackDifference(before, after);
+  async #refuseInUse(tx: Tx, before: Pick<RackConfig, 'wires'>, difference: RackDifference): Promise<void> {
     const { moved, dropped } = difference.wires;
     const touched = new Set([...moved.map((move) => move.before.mac), ...dropped.map((wire) => wire.mac)]);
     const rewired = new Set(difference.rewired.map((server) => server.name));

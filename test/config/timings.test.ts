@@ -13,7 +13,7 @@ describe('timings', () => {
         const result = scaled({ ...defaults, scale });
         assert.equal(result.scale, 1);
         for (const [key, time] of times(result)) {
-          assert.equal(time, Math.max(1, defaults[key as keyof Timings] / scale), key);
+          assert.equal(time, Math.max(1, Math.round(defaults[key as keyof Timings] / scale)), key);
         }
       }),
     );

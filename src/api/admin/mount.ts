@@ -3,6 +3,7 @@ import type { Express, NextFunction, Request, Response } from 'express';
 import type { z } from 'zod';
 import { seconds } from '../../../plugin-api/index.ts';
 import { askerOf, type Principal } from '../../core/access/principal.ts';
+import { isBearerToken } from '../../core/access/bearer-token.ts';
 import { authorise } from '../../core/access/rights.ts';
 import type { RateLimit } from '../../kernel/concurrency/rate-limit.ts';
 import { asCodedError, ServiceError } from '../../kernel/errors/service-error.ts';
@@ -77,8 +78,8 @@ export async function authenticate(
   req: Pick<IncomingMessage, 'headers' | 'socket'>,
 ): Promise<Principal> {
   const source = peerOf(req.socket.remoteAddress);
-  const token = /^Bearer ([\x21-\x7e]{1,512})$/.exec(req.headers.authorization ?? '')?.[1];
-  if (token) return access.authenticate(token, source);
+  const token = /^Bearer (.*)$/.exec(req.headers.authorization ?? '')?.[1] ?? '';
+  if (isBearerToken(token)) return access.authenticate(token, source);
   access.refuseThrottled(source);
   throw new ServiceError({
     code: 'request.unauthenticated',

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { text as readAll } from 'node:stream/consumers';
+import { buffer as readAll } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { ServiceError } from '../../kernel/errors/service-error.ts';
 import type { Terminal } from '../terminal.ts';
 import { table, time } from '../table.ts';
+import { utf8 } from '../utf8.ts';
 import type { SwitchView, WireView } from './api-types.ts';
 import { adminRun, adminVerb, printer, type AdminOptions } from './verb.ts';
 
@@ -90,10 +91,10 @@ function checkedText(verdict: string, { switches, wires, warnings }: Checked): s
 }
 
 async function readRack(file: string, terminal: Terminal): Promise<string> {
-  if (file === '-') return readAll(terminal.stdin);
-  const path = resolve(terminal.cwd, file);
+  const path = file === '-' ? 'standard input' : resolve(terminal.cwd, file);
+  let bytes: Uint8Array;
   try {
-    return await readFile(path, 'utf8');
+    bytes = file === '-' ? await readAll(terminal.stdin) : await readFile(path);
   } catch (cause) {
     const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
     throw new ServiceError({
@@ -104,4 +105,12 @@ async function readRack(file: string, terminal: Terminal): Promise<string> {
       cause,
     });
   }
+  const text = utf8(bytes);
+  if (text !== null) return text;
+  throw new ServiceError({
+    code: 'cli.failed',
+    what: 'the rack config is not text in UTF-8',
+    where: path,
+    remedy: 'save it in UTF-8: another encoding would change passwords in it',
+  });
 }

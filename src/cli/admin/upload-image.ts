@@ -38,7 +38,8 @@ export async function uploadImage<T>(
       'content-length': total,
     },
   });
-  const bytes = createReadStream(path, { highWaterMark: 1024 * 1024 });
+  // Not more than was announced: what a growing file has besides would be taken for another request.
+  const bytes = createReadStream(path, { highWaterMark: 1024 * 1024, end: total - 1 });
   const bar = quiet ? null : new ProgressBar(terminal, total);
   const ended = new AbortController();
   // Nothing moves while the service converts the image: the probes keep the connection in the memory of firewalls.
@@ -51,6 +52,8 @@ export async function uploadImage<T>(
       request.on('error', (cause) => response ?? failed(client.unreachable(cause)));
       bytes.on('error', (cause) => failed(unreadable(path, cause)));
       bytes.on('data', (chunk) => bar?.add(chunk.length));
+      // The service would wait for the rest for hours.
+      bytes.once('end', () => bytes.bytesRead < total && failed(changed(path, bytes.bytesRead, total)));
       if (bar) bytes.once('end', () => void watch(client, query.get('name'), bar, ended.signal));
       bytes.pipe(request);
     });
@@ -96,6 +99,7 @@ async function sizeOf(path: string): Promise<number> {
   try {
     const found = await stat(path);
     if (!found.isFile()) throw new Error('not a file');
+    if (found.size === 0) throw new Error('the file is empty');
     return found.size;
   } catch (cause) {
     throw unreadable(path, cause);
@@ -110,6 +114,16 @@ function unreadable(path: string, cause: unknown): ServiceError {
     said: cause instanceof Error ? cause.message : String(cause),
     remedy: 'name a readable file',
     cause,
+  });
+}
+
+function changed(path: string, read: number, total: number): ServiceError {
+  return new ServiceError({
+    code: 'cli.failed',
+    what: 'the image was changed while it was sent',
+    where: path,
+    said: `it had ${total} bytes, and ends after ${read}`,
+    remedy: 'upload it again when whoever writes it is done',
   });
 }
 

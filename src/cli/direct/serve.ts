@@ -32,6 +32,9 @@ export function serveCommand(terminal: Terminal): Command {
 async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
   const { cwd, env } = terminal;
   setFlagsFromString(collectEagerly);
+  // From here to the end: where nobody hears it, SIGHUP ends a process, and systemd takes that for a wanted end.
+  let reload = (): void => undefined;
+  process.on('SIGHUP', () => reload());
   const [{ loadConfig }, { createLog }] = await Promise.all([
     import('../../config/load-config.ts'),
     import('../../kernel/log/log.ts'),
@@ -74,10 +77,9 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<void> {
         ['data', config.stateDir],
       ]),
   );
-  const reload = (): void => service.reload();
-  process.on('SIGHUP', reload);
+  reload = () => service.reload();
   const end = await Promise.race([stopped, service.gone]);
-  process.off('SIGHUP', reload);
+  reload = () => undefined;
   if (typeof end !== 'string') {
     // Nothing is put in order: whatever is still open here is in other hands.
     log.fatal({ error: end.message }, 'this instance ends');

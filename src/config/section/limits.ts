@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { duration, wholeNumber } from '../setting.ts';
 
+/** Of what becomes a timer of a connection. */
+const longest = '1d';
+
 /** What hostile, faulty or many clients may take of the service; for every listener alike. docs/hardening.md has the reasons. */
 export const limitsSection = z.strictObject({
   connections: wholeNumber('Most connections of one listener', 4_096, 16, 1_000_000),
@@ -10,10 +13,18 @@ export const limitsSection = z.strictObject({
     4,
     1_000_000,
   ),
-  headersTimeout: duration("A TLS handshake, and a request's headers, must be over within", '10s'),
-  bodyTimeout: duration('The body of a request must be there within; images have their own pace', '1m'),
-  idleTimeout: duration('A connection on which nothing moves is closed after', '2m'),
-  readerPatience: duration('A client that takes hardly anything of a long answer is cut after', '30s'),
+  headersTimeout: duration("A TLS handshake, and a request's headers, must be over within", '10s', longest),
+  bodyTimeout: duration(
+    'The body of a request must be there within; images have their own pace',
+    '1m',
+    longest,
+  ),
+  idleTimeout: duration('A connection on which nothing moves is closed after', '2m', longest),
+  readerPatience: duration(
+    'A client that takes hardly anything of a long answer is cut after',
+    '30s',
+    longest,
+  ),
   bodyMemoryMiB: wholeNumber(
     'Most MiB of memory for bodies that one listener is reading from callers whom it knows; a sixteenth of it for all others',
     128,

@@ -70,9 +70,12 @@ const deadlines = ['startDeadline', 'stopDeadline', 'destroyDeadline'] as const;
 
 export type Timings = z.output<typeof timingsSection>;
 
-/** The times with the scale applied (its own is then 1): no time falls below 1 ms. */
+/** The times with the scale applied (its own is then 1): whole milliseconds, and at least one. */
 export function scaled(timings: Timings): Timings {
   const { scale, ...times } = timings;
-  const faster = Object.entries(times).map(([key, time]) => [key, Math.max(1, time / scale) as Duration]);
+  const faster = Object.entries(times).map(([key, time]) => [
+    key,
+    Math.max(1, Math.round(time / scale)) as Duration,
+  ]);
   return { scale: 1, ...(Object.fromEntries(faster) as typeof times) };
 }

@@ -1,4 +1,5 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
+import { LogLines } from './log-lines.ts';
 
 export type Log = Logger;
 
@@ -30,6 +31,6 @@ export function createLog(options: LogOptions): Log {
       redact: { paths, censor: '***' },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    options.destination ?? pino.destination(2),
+    options.destination ?? new LogLines(2),
   );
 }

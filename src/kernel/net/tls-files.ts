@@ -146,8 +146,13 @@ function unusable(file: string, what: string): ServiceError {
 function stampOf({ certFile, keyFile }: Pick<TlsFilesOptions, 'certFile' | 'keyFile'>): string {
   return [certFile, keyFile]
     .map((file) => {
-      const found = statSync(file, { throwIfNoEntry: false });
-      return found ? [found.ino, found.size, found.mtimeMs, found.ctimeMs].join('/') : 'none';
+      try {
+        const { ctimeMs, ino, mtimeMs, size } = statSync(file);
+        return [ino, size, mtimeMs, ctimeMs].join('/');
+      } catch (thrown) {
+        // Not there, or not to be looked at just now: reading it says why.
+        return String((thrown as NodeJS.ErrnoException).code);
+      }
     })
     .join();
 }

@@ -84,6 +84,10 @@ interface Prepared extends WrittenFile {
   readonly rawBytes: number | null;
 }
 
+/** Bytes of an upload between two looks at the free space, and what it leaves free. */
+const lookEvery = 64 * 1024 ** 2;
+const spared = 256 * 1024 ** 2;
+
 const defaultConversion: Conversion = {
   qemuImg: 'qemu-img',
   zstd: 'zstd',
@@ -268,8 +272,15 @@ export class ImageLibrary implements ImageCatalogue {
   ): Promise<WrittenFile & { readonly format: ImageFormat }> {
     let start = Buffer.alloc(0);
     const { qemuImg } = this.#conversion;
+    const requireRoom = (): Promise<void> => this.#requireRoom();
     const looked = async function* (): AsyncGenerator<Uint8Array> {
+      let sinceLook = 0;
       for await (const chunk of bytes) {
+        sinceLook += chunk.length;
+        if (sinceLook >= lookEvery) {
+          await requireRoom();
+          sinceLook = 0;
+        }
         if (start.length < magicBytes) {
           start = Buffer.concat([start, chunk.subarray(0, magicBytes - start.length)]);
           // What cannot be used is refused at once, not after gigabytes.
@@ -283,6 +294,18 @@ export class ImageLibrary implements ImageCatalogue {
     };
     const written = await writeImageFile(path, looked(), signal);
     return { format: detectFormat(start), ...written };
+  }
+
+  /** The database mostly lies on the same disk: an upload that filled it would end every operation under way. */
+  async #requireRoom(): Promise<void> {
+    const free = await stored(() => this.#conversion.freeBytes(this.#uploads));
+    if (free >= spared) return;
+    throw new ServiceError({
+      code: 'image.storage',
+      what: `the image is too large for the disk: ${free} bytes are free, and ${spared} are left to the database`,
+      where: 'the images folder',
+      remedy: 'free space there, or set provisioning.imageDir to a larger file system',
+    });
   }
 
   async #measure(

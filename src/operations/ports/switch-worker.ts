@@ -80,6 +80,8 @@ export class SwitchWorker {
   #scheduled = false;
   /** Kept open between batches for a while: OS9 takes ten new sessions a minute. */
   #session: SwitchSession | null = null;
+  /** Where that session leads. */
+  #sessionTo = '';
   #idle: AbortController | null = null;
   /** VLANs that all its uplinks carried when it was last read; null = never read, or a change of it failed. */
   #carried: ReadonlySet<VlanId> | null = null;
@@ -187,7 +189,9 @@ export class SwitchWorker {
   /** Makes sure of a session; gives why there is none. */
   async #logIn(): Promise<CodedError | null> {
     try {
-      this.#session ??= await this.#open(await this.#switch());
+      const at = await this.#switch();
+      await this.#dropOther(at);
+      this.#session ??= await this.#open(at);
       return null;
     } catch (thrown) {
       return asCodedError(thrown);
@@ -292,6 +296,7 @@ export class SwitchWorker {
     ports: readonly PortId[] = at.uplinks,
   ): Promise<T> {
     this.#idle?.abort();
+    await this.#dropOther(at);
     const kept = this.#session;
     try {
       let session = kept ?? (await this.#open(at));
@@ -312,6 +317,13 @@ export class SwitchWorker {
       await this.#drop();
       throw thrown;
     }
+  }
+
+  /** After an upload the same name may be at another address: nothing that is meant for that one may be sent to this one. */
+  async #dropOther(at: Switch): Promise<void> {
+    if (this.#sessionTo === addressOf(at)) return;
+    this.#carried = null;
+    await this.#drop();
   }
 
   #closeWhenIdle(): void {
@@ -402,16 +414,21 @@ export class SwitchWorker {
 
   async #open(at: Switch): Promise<SwitchSession> {
     const session = await this.#driverOf(at).open(targetOf(at));
+    this.#sessionTo = addressOf(at);
     if (at.hostKeyPin === null && session.hostKey !== null) {
       await this.#parts.storage.run(async (tx) => {
         const fresh = await tx.racks.findSwitch(at.name);
-        if (fresh?.hostKeyPin === null)
+        if (fresh?.hostKeyPin === null && addressOf(fresh) === addressOf(at))
           await tx.racks.updateSwitch({ ...fresh, hostKeyPin: session.hostKey });
       });
       this.#parts.log.info({ switch: at.name, hostKey: session.hostKey }, 'host key pinned at first use');
     }
     return session;
   }
+}
+
+function addressOf({ type, transport, host, tcpPort }: Switch): string {
+  return JSON.stringify([type, transport, host, tcpPort]);
 }
 
 export function targetOf(at: Switch): SwitchTarget {

@@ -21,6 +21,8 @@ export class NotesFiles {
   #openBytes = 0;
   #file: number | null = null;
   #bytes = 0;
+  /** A line was written in part: the next one must not go on with it. */
+  #cut = false;
 
   /** @param folder made when there is something to write */
   constructor(folder: string) {
@@ -34,7 +36,10 @@ export class NotesFiles {
     const line = `${JSON.stringify(event)}\n`;
     this.#open.set(event.id, line);
     this.#openBytes += Buffer.byteLength(line);
-    this.#bytes += writeSync(this.#file, line);
+    const text = this.#cut ? `\n${line}` : line;
+    this.#cut = true;
+    this.#bytes += writeAll(this.#file, text);
+    this.#cut = false;
   }
 
   /** These are in the database, or need not be. */
@@ -75,19 +80,30 @@ export class NotesFiles {
 
   #begin(path: string): number {
     makeFolder(this.#folder);
+    return this.#make(path, `${currentProcess()}\n`).file;
+  }
+
+  /** A new file with this in it, or none at all. */
+  #make(path: string, text: string): { readonly file: number; readonly bytes: number } {
     const file = openSync(path, 'ax', 0o600);
-    writeSync(file, `${currentProcess()}\n`);
-    return file;
+    try {
+      return { file, bytes: writeAll(file, text) };
+    } catch (thrown) {
+      closeSync(file);
+      rmSync(path, { force: true });
+      throw thrown;
+    }
   }
 
   #writeAnew(old: number): void {
     const draft = `${this.#path}.new`;
     rmSync(draft, { force: true });
-    const file = this.#begin(draft);
-    this.#bytes = writeSync(file, [...this.#open.values()].join(''));
+    const { file, bytes } = this.#make(draft, [`${currentProcess()}\n`, ...this.#open.values()].join(''));
     renameSync(draft, this.#path);
     closeSync(old);
     this.#file = file;
+    this.#bytes = bytes;
+    this.#cut = false;
   }
 }
 
@@ -95,6 +111,13 @@ export interface LeftFile {
   readonly events: readonly NotedEvent[];
   /** They are in the database. */
   remove(): void;
+}
+
+/** On a full disk write(2) writes a part first, and says why only then. */
+function writeAll(file: number, text: string): number {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+  return bytes.length;
 }
 
 /** Whether the process that a file says it is of may still write to it. */
