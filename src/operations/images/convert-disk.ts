@@ -18,6 +18,8 @@ export interface ConvertDisk {
   readonly maxRawBytes: number;
   /** Bytes that can still be written where `raw` is. */
   readonly freeBytes: () => Promise<number>;
+  /** Bytes that must stay free. */
+  readonly spared: number;
   /** 0 to 100. */
   readonly onPercent: (percent: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -183,10 +185,10 @@ async function requireSpace(work: ConvertDisk, data: number): Promise<void> {
   const { size } = await stored(() => stat(work.file));
   const needed = Math.max(data, 2 * data - size);
   const free = await work.freeBytes();
-  if (free >= needed) return;
+  if (free >= needed + work.spared) return;
   throw new ServiceError({
     code: 'image.storage',
-    what: `converting the image needs ${needed} bytes, and ${free} are free`,
+    what: `converting the image needs ${needed} bytes besides ${work.spared} for the database, and ${free} are free`,
     where: 'the images folder',
     remedy:
       'free space there, or set provisioning.imageDir to a larger file system; or convert the image before the upload',

@@ -84,7 +84,7 @@ interface Prepared extends WrittenFile {
   readonly rawBytes: number | null;
 }
 
-/** Bytes of an upload between two looks at the free space, and what it leaves free. */
+/** Bytes of an upload between two looks at the free space, and what uploads and conversions leave free: the database may lie there too. */
 const lookEvery = 64 * 1024 ** 2;
 const spared = 256 * 1024 ** 2;
 
@@ -354,6 +354,7 @@ export class ImageLibrary implements ImageCatalogue {
       qemuImg,
       maxRawBytes,
       freeBytes: () => freeBytes(this.#uploads),
+      spared,
       onPercent: (percent) => this.#tell(id, name, 'converting', percent),
       signal,
     });

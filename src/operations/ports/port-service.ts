@@ -211,8 +211,8 @@ export class PortService {
     const { neighbours, vlans } = await this.#around(places);
     return neighbours.flatMap(({ name, uplinks, carried, unsavedSince }) => {
       const worker = this.#worker(name);
-      if (uplinks.length > 1 && !worker.carries(vlans)) return [name];
-      if (unsavedSince !== null || !worker.isUpToDate(carried)) void this.#refresh(name);
+      if (uplinks.length > 1 && !worker.carries(vlans, uplinks)) return [name];
+      if (unsavedSince !== null || !worker.isUpToDate(carried, uplinks)) void this.#refresh(name);
       return [];
     });
   }

@@ -53,6 +53,8 @@ export class SharedSwitch {
   #using = 0;
   #idle: AbortController | null = null;
   #carried: ReadonlySet<VlanId> = new Set();
+  /** Its uplinks when somebody last asked for that: a rack config may have given it others since. */
+  #uplinks = '';
 
   constructor(name: string, worker: SwitchWorker, parts: SharedSwitchParts) {
     this.#name = name;
@@ -89,13 +91,16 @@ export class SharedSwitch {
   }
 
   /** Whether all its uplinks carried these VLANs when it was last read here, or for us. */
-  carries(vlans: readonly VlanId[]): boolean {
-    return this.#held ? this.#worker.carries(vlans) : vlans.every((vlan) => this.#carried.has(vlan));
+  carries(vlans: readonly VlanId[], uplinks: readonly PortId[]): boolean {
+    if (this.#held) return this.#worker.carries(vlans, uplinks);
+    if (this.#uplinks !== String(uplinks)) this.#carried = new Set();
+    this.#uplinks = String(uplinks);
+    return vlans.every((vlan) => this.#carried.has(vlan));
   }
 
   /** See `SwitchWorker`. While another instance may work on it, nobody here knows. */
-  isUpToDate(carried: readonly VlanId[]): boolean {
-    return this.#held && this.#worker.isUpToDate(carried);
+  isUpToDate(carried: readonly VlanId[], uplinks: readonly PortId[]): boolean {
+    return this.#held && this.#worker.isUpToDate(carried, uplinks);
   }
 
   /** For good: what others ask for from now on is for whoever has the lease next. */

@@ -85,6 +85,8 @@ export class SwitchWorker {
   #idle: AbortController | null = null;
   /** VLANs that all its uplinks carried when it was last read; null = never read, or a change of it failed. */
   #carried: ReadonlySet<VlanId> | null = null;
+  /** Which its uplinks were then. */
+  #carriedOn = '';
   /** When that was read, by the monotonic clock. */
   #carriedAt = 0;
   /** People know that it cannot be saved. */
@@ -120,20 +122,20 @@ export class SwitchWorker {
     return this.#carried && [...this.#carried];
   }
 
-  /** Whether all its uplinks carried these VLANs when it was last read. */
-  carries(vlans: readonly VlanId[]): boolean {
-    return vlans.every((vlan) => this.#carried?.has(vlan));
+  /** Whether all these uplinks of it carried these VLANs when it was last read. */
+  carries(vlans: readonly VlanId[], uplinks: readonly PortId[]): boolean {
+    return this.#carriedOn === String(uplinks) && vlans.every((vlan) => this.#carried?.has(vlan));
   }
 
   /**
    * Whether just these were wanted on its uplinks when it was last found or made so, and that is not long ago. What is under way may have begun
    * before they were wanted, and take one of them away.
    */
-  isUpToDate(carried: readonly VlanId[]): boolean {
+  isUpToDate(carried: readonly VlanId[], uplinks: readonly PortId[]): boolean {
     return (
       this.#turn.depth === 0 &&
       this.#carried?.size === carried.length &&
-      this.carries(carried) &&
+      this.carries(carried, uplinks) &&
       this.#parts.clock.monotonic() - this.#carriedAt < oldReading
     );
   }
@@ -377,6 +379,7 @@ export class SwitchWorker {
     watch?.portsRead(at.name, found.readings);
     if (found.uplinkFault) throw found.uplinkFault;
     this.#carried = new Set(wanted.intent.carried);
+    this.#carriedOn = String(at.uplinks);
     this.#carriedAt = this.#parts.clock.monotonic();
   }
 

@@ -90,10 +90,12 @@ class TwoSwitches implements SwitchDriver {
     };
   }
 
-  plan: SwitchDriver['plan'] = (observed, { ports, carried, retired }) => [
-    ...carried
-      .filter((vlan) => !observed.ports.get(uplink)!.tagged.includes(vlan))
-      .map((vlan): SwitchStep => ({ do: 'add-tagged', port: uplink, vlan })),
+  plan: SwitchDriver['plan'] = (observed, { ports, uplinks, carried, retired }) => [
+    ...uplinks.flatMap((port) =>
+      carried
+        .filter((vlan) => !observed.ports.get(port)!.tagged.includes(vlan))
+        .map((vlan): SwitchStep => ({ do: 'add-tagged', port, vlan })),
+    ),
     ...[...ports]
       .filter(([id, { native }]) => observed.ports.get(id)!.native !== native)
       .map(([id, { native }]): SwitchStep => ({ do: 'set-native', port: id, vlan: native as VlanId })),
@@ -167,6 +169,18 @@ describe('the other switches of a fabric', () => {
     await clock.advance(seconds(61));
     await settle(red);
     await carries(red);
+  });
+
+  // For a minute nobody looked: what was known was that the uplinks of before carried it.
+  it('carry it on an uplink that a new rack config gives them', async () => {
+    await settle(red);
+    await carries(red);
+    await idle();
+    const added = port('up2');
+    const other = switchRecord('tor-b', { uplinks: [uplink, added] });
+    await temp.storage.run((tx) => tx.racks.replace('{}', [switchRecord('tor-a'), other], []));
+    await settle(red);
+    assert.deepEqual(devices.at('tor-b').ports.get(added)?.tagged, [red]);
   });
 
   it('are tried again where something could not be saved', async () => {

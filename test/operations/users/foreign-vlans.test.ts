@@ -29,6 +29,14 @@ describe('VLANs of users and of instances', () => {
         });
       await desire(1, 200, [201]);
       await desire(2, 300, [301]);
+      // As a restore leaves the port of a machine that came after the backup.
+      await tx.ports.desire({
+        switch: here.name,
+        port: port('p9'),
+        machineId: null,
+        purpose: 'tenant',
+        desired: { native: vlan(500), tagged: [], admin: 'up' },
+      });
     });
   });
 
@@ -44,6 +52,11 @@ describe('VLANs of users and of instances', () => {
   for (const id of [300, 301])
     it(`refuses an instance VLAN ${id}, which a user has`, () =>
       assert.rejects(ask(3, 'instance', [400, id]), /network\.foreign-vlan/));
+
+  it('refuses a user the VLAN of a port whose machine nobody knows, and lets an instance have it', async () => {
+    await assert.rejects(ask(3, 'user', [500]), /not known here, at tor-a p9;.*network\.foreign-vlan/);
+    await ask(3, 'instance', [500]);
+  });
 
   it('lets their own kind share one, and everybody have one that nobody has', async () => {
     await ask(3, 'instance', [200, 201, 400]);
