@@ -53,8 +53,9 @@ export class Allocations {
    *   `operation.conflict`, `access.scope`; `machine.unknown` for a user and a machine that CloudStack hands out
    */
   async claim(id: MachineId, by: Asker, options: { readonly agentName?: string } = {}): Promise<void> {
-    const { clock, events, log, storage } = this.#world;
+    const { clock, events, instances, log, storage } = this.#world;
     const { hostname } = await storage.run(async (tx) => {
+      await instances.machines.alone(tx, id);
       authoriseOn(by, 'machine.claim', await tx.machines.find(id), id);
       const machine = await requireMachine(tx, id);
       const claim = await tx.claims.find(id);

@@ -78,6 +78,8 @@ type Judged = Submitted | { readonly behind: string };
 /** What a request came to as far as its first unit of work; `begun` null = somebody was faster. */
 interface Begun {
   readonly begun: Submitted | null;
+  /** Who has the machine now. */
+  readonly leaseOwner: string | null;
   /** A claim went, without an operation. */
   readonly released?: true;
 }
@@ -406,10 +408,12 @@ export class Operations {
     const { instances } = this.#world;
     let counted = 0;
     const beginning = storage.run(async (tx): Promise<Begun> => {
-      if (await tx.journal.active(machine.id)) return { begun: null };
+      // First, because it also keeps others from claiming the machine before this is stored.
+      const leaseOwner = await instances.machines.holderFor(tx, machine.id);
+      if (await tx.journal.active(machine.id)) return { begun: null, leaseOwner };
       const fresh = await tx.machines.find(machine.id);
       const { input, already } = await this.#inputOf(tx, fresh ?? machine, request);
-      if (already !== null) return { begun: { operation: null, already } };
+      if (already !== null) return { begun: { operation: null, already }, leaseOwner };
       const untouched = await untouchedClaim(tx, fresh ?? machine, request);
       if (untouched) {
         await endClaim(
@@ -421,20 +425,20 @@ export class Operations {
         );
         if (fresh?.state === 'failed') await moveMachine(tx, machine.id, 'ready');
         const told = `${machine.hostname} is released: nothing was deployed`;
-        return { begun: { operation: null, already: told }, released: true };
+        return { begun: { operation: null, already: told }, leaseOwner, released: true };
       }
-      const leaseOwner = await instances.machines.holderFor(tx, machine.id);
       const operation = { ...this.#record(machine, request, input), leaseOwner };
       await tx.journal.insert(operation);
       counted = await tx.history.advance(machine.id);
-      return { begun: { operation, joined: false } };
+      return { begun: { operation, joined: false }, leaseOwner };
     });
-    const { begun, released } = await beginning.catch((thrown: unknown): Begun => {
+    const { begun, leaseOwner, released } = await beginning.catch((thrown: unknown): Begun => {
       if (asCodedError(thrown).code !== 'store.outcome-unknown') throw thrown;
       // The journal tells: where it was stored after all, this is the same command again, which gets its answer.
       instances.machines.doubt();
-      return { begun: null };
+      return { begun: null, leaseOwner: null };
     });
+    if (leaseOwner === instances.id) instances.machines.took(machine.id);
     if (begun?.operation) {
       this.#restore?.note(machine.id, counted);
       log.info(
@@ -447,7 +451,6 @@ export class Operations {
         'operation begins',
       );
       if (begun.operation.leaseOwner === instances.id) {
-        instances.machines.took(machine.id);
         this.#world.events.emit('operation', begun.operation);
         this.#runner.launch(begun.operation, { isNew: true });
       }

@@ -75,6 +75,11 @@ export class MachineLeases {
     return membership.id;
   }
 
+  /** Inside a unit of work that claims the machine: nobody begins an operation there before it ends. */
+  async alone(tx: Tx, id: MachineId): Promise<void> {
+    if (this.#parts.shared) await tx.leases.find(leaseName(id), { lock: true });
+  }
+
   /** After such a unit of work: the machine may have become ours. */
   took(id: MachineId): void {
     if (!this.#parts.shared || this.#held.has(id)) return;

@@ -11,6 +11,7 @@ import type { OperationEvents } from '../../../src/operations/operation-events.t
 import { Operations } from '../../../src/operations/operations.ts';
 import { Pools } from '../../../src/operations/pools.ts';
 import { Profiles } from '../../../src/operations/profiles.ts';
+import type { Instances } from '../../../src/operations/instances/instances.ts';
 import { EventNotes } from '../../../src/operations/timeline/event-notes.ts';
 import type { World } from '../../../src/operations/world.ts';
 import { machine } from '../../store/samples.ts';
@@ -35,12 +36,22 @@ export class UserWorld {
   readonly timeline: EventNotes;
   readonly events = new EventBus<OperationEvents>();
 
-  /** @param through what the operations see of the storage */
-  static async open(through: (storage: Storage) => Storage = (storage) => storage): Promise<UserWorld> {
-    return new UserWorld(await tempStorage(), through);
+  /**
+   * @param through what the operations see of the storage
+   * @param instances where there may be several
+   */
+  static async open(
+    through: (storage: Storage) => Storage = (storage) => storage,
+    instances?: (storage: Storage) => Instances,
+  ): Promise<UserWorld> {
+    return new UserWorld(await tempStorage(), through, instances);
   }
 
-  private constructor(temp: TempStorage, through: (storage: Storage) => Storage) {
+  private constructor(
+    temp: TempStorage,
+    through: (storage: Storage) => Storage,
+    instances?: (storage: Storage) => Instances,
+  ) {
     this.temp = temp;
     const storage = through(temp.storage);
     this.timeline = new EventNotes({
@@ -55,7 +66,7 @@ export class UserWorld {
     const world = {
       storage,
       clock,
-      instances: soleInstance(storage, clock, log),
+      instances: instances?.(storage) ?? soleInstance(storage, clock, log),
       events: this.events,
       timeline: this.timeline,
       log,
