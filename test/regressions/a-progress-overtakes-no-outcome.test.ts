@@ -8,6 +8,11 @@ import { machine, operation } from '../store/samples.ts';
 import { executionWorld } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
+/** So many turns of the event loop: whatever was to begin has begun. */
+async function turns(count: number): Promise<void> {
+  for (let n = 0; n < count; n += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
 // On MariaDB units of work do not run in the order of asking. A step's progress that was stored after its outcome made it a step that was
 // cut, to be run again after a crash; stored after the end of the operation it made that one active again, with nobody to carry it out.
 describe('the progress of a step', () => {
@@ -17,6 +22,7 @@ describe('the progress of a step', () => {
       let late = false;
       let ahead = 0;
       let others: (() => void)[] = [];
+      const stored: Promise<void>[] = [];
       const storage = {
         ...temp.storage,
         run: async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
@@ -31,13 +37,13 @@ describe('the progress of a step', () => {
             };
             const result = await work({ journal } as unknown as Tx);
             // It waits for the row, until another unit has let go of it, or none comes.
-            await new Promise<void>((resolve) => {
-              others.push(resolve);
-              setTimeout(resolve, 300);
-            });
-            await temp.storage.run(async (tx) => {
-              for (const say of said) await say(tx);
-            });
+            await Promise.race([new Promise<void>((resolve) => others.push(resolve)), turns(100)]);
+            stored.push(
+              temp.storage.run(async (tx) => {
+                for (const say of said) await say(tx);
+              }),
+            );
+            await stored.at(-1);
             return result;
           }
           const result = await temp.storage.run(work);
@@ -84,8 +90,9 @@ describe('the progress of a step', () => {
         await tx.journal.insert(record);
       });
       await new Execution(world, list, record).run();
-      // Whatever was late is stored by now.
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      await turns(100);
+      assert.equal(stored.length, 1, 'there was a progress');
+      await stored[0];
       const { active, after, steps } = await temp.storage.run(async (tx) => ({
         active: await tx.journal.active(record.machineId),
         after: await tx.journal.find('op-1'),
