@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { seconds } from '../../plugin-api/index.ts';
 import { ServiceError } from '../../src/kernel/errors/service-error.ts';
 import { Execution } from '../../src/operations/journal/execution.ts';
-import { done, type StepList } from '../../src/operations/journal/step.ts';
+import { done } from '../../src/operations/journal/step.ts';
 import { operation } from '../store/samples.ts';
-import { executionWorld } from '../support/execution-world.ts';
+import { executionWorld, oneStep } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
 // A database that did not answer just while a step was prepared was taken for a refusal of that step: the operation failed and was
@@ -14,27 +14,16 @@ it('an operation whose step could not be prepared for want of the database goes 
   try {
     const world = executionWorld(temp.storage);
     let away = true;
-    const list: StepList = {
-      name: 'test',
-      version: 1,
-      kind: 'start',
-      cancellable: false,
-      onFailure: 'undo',
-      failed: { commit: () => Promise.resolve() },
-      stuck: { commit: () => Promise.resolve() },
-      steps: [
-        {
-          name: 'only',
-          kind: 'checkable',
-          prepare: () =>
-            away
-              ? Promise.reject(new ServiceError({ code: 'store.unavailable', what: 'no server' }))
-              : Promise.resolve(),
-          run: () => Promise.resolve(done('done')),
-          undo: { none: 'a test' },
-        },
-      ],
-    };
+    const list = oneStep(
+      {
+        prepare: () =>
+          away
+            ? Promise.reject(new ServiceError({ code: 'store.unavailable', what: 'no server' }))
+            : Promise.resolve(),
+        run: () => Promise.resolve(done('done')),
+      },
+      { onFailure: 'undo' },
+    );
     const record = operation('op-1', 1, { deadlineAt: Date.now() + seconds(60), timeLeft: seconds(60) });
     await temp.storage.run((tx) => tx.journal.insert(record));
     await assert.rejects(new Execution(world, list, record).run(), { code: 'store.unavailable' });

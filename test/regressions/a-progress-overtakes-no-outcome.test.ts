@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { seconds } from '../../plugin-api/index.ts';
 import type { Storage, Tx } from '../../src/core/storage/storage.ts';
 import { Execution } from '../../src/operations/journal/execution.ts';
-import { done, type StepList } from '../../src/operations/journal/step.ts';
+import { done } from '../../src/operations/journal/step.ts';
 import type { World } from '../../src/operations/world.ts';
 import { machine, operation } from '../store/samples.ts';
-import { executionWorld } from '../support/execution-world.ts';
+import { executionWorld, oneStep } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
 /** So many turns of the event loop: whatever was to begin has begun. */
@@ -62,28 +62,17 @@ describe('the progress of a step', () => {
           sleep: (time, signal) => clock.sleep(time, signal),
         },
       };
-      const list: StepList = {
-        name: 'test',
-        version: 1,
-        kind: 'stop',
-        cancellable: false,
-        onFailure: 'stand',
-        failed: { commit: () => Promise.resolve() },
-        stuck: { commit: () => Promise.resolve() },
-        steps: [
-          {
-            name: 'only',
-            kind: 'checkable',
-            run: (run) => {
-              ahead += seconds(2);
-              late = true;
-              run.progress('nearly done', 99);
-              return Promise.resolve(done('done'));
-            },
-            undo: { none: 'a test' },
+      const list = oneStep(
+        {
+          run: (run) => {
+            ahead += seconds(2);
+            late = true;
+            run.progress('nearly done', 99);
+            return Promise.resolve(done('done'));
           },
-        ],
-      };
+        },
+        { kind: 'stop' },
+      );
       const record = operation('op-1', 1, { deadlineAt: Date.now() + seconds(60), timeLeft: seconds(60) });
       await temp.storage.run(async (tx) => {
         await tx.machines.insert({ ...machine(1), quarantine: null });

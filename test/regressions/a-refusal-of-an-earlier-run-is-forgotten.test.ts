@@ -3,9 +3,9 @@ import { CodedError, seconds } from '../../plugin-api/index.ts';
 import type { Storage } from '../../src/core/storage/storage.ts';
 import { ServiceError } from '../../src/kernel/errors/service-error.ts';
 import { Execution } from '../../src/operations/journal/execution.ts';
-import { done, type StepList } from '../../src/operations/journal/step.ts';
+import { done } from '../../src/operations/journal/step.ts';
 import { operation } from '../store/samples.ts';
-import { executionWorld } from '../support/execution-world.ts';
+import { executionWorld, oneStep } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
 it('a step whose intent met a conflict in the database, and was written in the next run of the unit, is carried out', async () => {
@@ -27,32 +27,18 @@ it('a step whose intent met a conflict in the database, and was written in the n
     const world = executionWorld(storage);
     let prepared = 0;
     let ran = 0;
-    const list: StepList = {
-      name: 'test',
-      version: 1,
-      kind: 'start',
-      cancellable: false,
-      onFailure: 'stand',
-      failed: { commit: () => Promise.resolve() },
-      stuck: { commit: () => Promise.resolve() },
-      steps: [
-        {
-          name: 'only',
-          kind: 'checkable',
-          prepare: () => {
-            prepared += 1;
-            return prepared === 1
-              ? Promise.reject(new ServiceError({ code: 'store.conflict', what: 'somebody was faster' }))
-              : Promise.resolve();
-          },
-          run: () => {
-            ran += 1;
-            return Promise.resolve(done('done'));
-          },
-          undo: { none: 'a test' },
-        },
-      ],
-    };
+    const list = oneStep({
+      prepare: () => {
+        prepared += 1;
+        return prepared === 1
+          ? Promise.reject(new ServiceError({ code: 'store.conflict', what: 'somebody was faster' }))
+          : Promise.resolve();
+      },
+      run: () => {
+        ran += 1;
+        return Promise.resolve(done('done'));
+      },
+    });
     const record = operation('op-1', 1, { deadlineAt: Date.now() + seconds(60) });
     await temp.storage.run((tx) => tx.journal.insert(record));
     await new Execution(world, list, record).run();

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { seconds } from '../../plugin-api/index.ts';
 import { ServiceError } from '../../src/kernel/errors/service-error.ts';
 import { Execution } from '../../src/operations/journal/execution.ts';
-import { done, type StepList } from '../../src/operations/journal/step.ts';
+import { done } from '../../src/operations/journal/step.ts';
 import { machine, operation } from '../store/samples.ts';
-import { executionWorld } from '../support/execution-world.ts';
+import { executionWorld, oneStep } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
 const refuse = (what: string) => (): Promise<never> =>
@@ -21,28 +21,18 @@ describe('an operation ends although the domain refuses', () => {
       try {
         const world = executionWorld(temp.storage);
         const undone: string[] = [];
-        const list: StepList = {
-          name: 'test',
-          version: 1,
-          kind: 'start',
-          cancellable: false,
-          onFailure: 'undo',
-          failed: { commit: ofEnding },
-          stuck: { commit: ofEnding },
-          steps: [
-            {
-              name: 'only',
-              kind: 'checkable',
-              run: () => Promise.resolve({ ...done('done'), commit: ofOutcome }),
-              undo: {
-                run: () => {
-                  undone.push('only');
-                  return Promise.resolve(done('undone'));
-                },
+        const list = oneStep(
+          {
+            run: () => Promise.resolve({ ...done('done'), commit: ofOutcome }),
+            undo: {
+              run: () => {
+                undone.push('only');
+                return Promise.resolve(done('undone'));
               },
             },
-          ],
-        };
+          },
+          { onFailure: 'undo', failed: { commit: ofEnding }, stuck: { commit: ofEnding } },
+        );
         const record = operation('op-1', 1, { deadlineAt: Date.now() + seconds(60) });
         await temp.storage.run(async (tx) => {
           await tx.machines.insert({ ...machine(1), quarantine: null });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { DeviceError, milliseconds, seconds } from '../../plugin-api/index.ts';
 import { Execution } from '../../src/operations/journal/execution.ts';
-import { done, type StepList } from '../../src/operations/journal/step.ts';
+import { done } from '../../src/operations/journal/step.ts';
 import type { World } from '../../src/operations/world.ts';
 import { machine, operation } from '../store/samples.ts';
-import { executionWorld } from '../support/execution-world.ts';
+import { executionWorld, oneStep } from '../support/execution-world.ts';
 import { tempStorage } from '../support/temp-storage.ts';
 
 // A Stop during a Start had each undo tried five times at once, without a pause: a BMC that was busy for a second put the machine
@@ -28,34 +28,24 @@ it('the undo of a cancelled operation waits before it tries again', async () => 
       },
     };
     let tries = 0;
-    const list: StepList = {
-      name: 'test',
-      version: 1,
-      kind: 'start',
-      cancellable: true,
-      onFailure: 'undo',
-      failed: { commit: () => Promise.resolve() },
-      stuck: { commit: () => Promise.resolve() },
-      steps: [
-        {
-          name: 'only',
-          kind: 'checkable',
-          interruptible: true,
-          run: async (run) => {
-            execution.cancel({ requester: record.requester, at: 1 });
-            await run.pause(seconds(60));
-            return done('done');
-          },
-          undo: {
-            run: () => {
-              tries += 1;
-              if (tries < 3) throw new DeviceError({ code: 'power.unreachable', what: 'the BMC is busy' });
-              return Promise.resolve(done('off'));
-            },
+    const list = oneStep(
+      {
+        interruptible: true,
+        run: async (run) => {
+          execution.cancel({ requester: record.requester, at: 1 });
+          await run.pause(seconds(60));
+          return done('done');
+        },
+        undo: {
+          run: () => {
+            tries += 1;
+            if (tries < 3) throw new DeviceError({ code: 'power.unreachable', what: 'the BMC is busy' });
+            return Promise.resolve(done('off'));
           },
         },
-      ],
-    };
+      },
+      { cancellable: true, onFailure: 'undo' },
+    );
     const record = operation('op-1', 1, { deadlineAt: Date.now() + seconds(60), timeLeft: seconds(60) });
     await temp.storage.run(async (tx) => {
       await tx.machines.insert({ ...machine(1), quarantine: null });
