@@ -23,7 +23,7 @@ describe('kill -9 of the service', function () {
       directory,
       launch: async (options) => (running = await ServiceProcess.start(options)),
       // Each process reads a BMC once: at its start.
-      env: { ...database.env, CSBM_POWER_POLL_INTERVAL: '20m' },
+      env: { ...database.env, CSBM_POWER_POLL_INTERVAL: '20m', CSBM_POWER_REPORT_MAX_AGE: '30m' },
       machines: 1,
       speed: 40,
       imageBytes: 2 ** 20,
