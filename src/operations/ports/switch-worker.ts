@@ -191,9 +191,7 @@ export class SwitchWorker {
   /** Makes sure of a session; gives why there is none. */
   async #logIn(): Promise<CodedError | null> {
     try {
-      const at = await this.#switch();
-      await this.#dropOther(at);
-      this.#session ??= await this.#open(at);
+      this.#session ??= await this.#open(await this.#switch());
       return null;
     } catch (thrown) {
       return asCodedError(thrown);
